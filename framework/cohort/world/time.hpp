@@ -1,0 +1,28 @@
+#pragma once
+
+#include <chrono>
+
+#include <cohort/world/compiler.hpp>
+
+namespace cohort {
+
+using namespace std::chrono_literals;  // NOLINT: durations read as in `5s` wherever Cohort is used
+
+using duration = std::chrono::nanoseconds;
+
+/// The clock of a world: monotonic, counts suspend, starts anywhere. It has no `now()` of its own: time
+/// is read from the world, so that a simulation can provide it.
+struct monotonic_clock {
+    using rep = duration::rep;
+    using period = duration::period;
+    using duration = cohort::duration;
+    using time_point = std::chrono::time_point<monotonic_clock>;
+    static constexpr bool is_steady = true;
+};
+
+using time_point = monotonic_clock::time_point;
+
+/// Wall time, for people and for logs; never for deadlines.
+using wall_time = std::chrono::time_point<std::chrono::system_clock, duration>;
+
+}  // namespace cohort
