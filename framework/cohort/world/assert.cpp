@@ -38,7 +38,9 @@ void on_crash(int signal_number) noexcept {
 
 }  // namespace
 
-void set_crash_context_printer(crash_context_printer printer) noexcept { context_printer = printer; }
+void set_crash_context_printer(crash_context_printer printer) noexcept {
+    context_printer = printer;
+}
 
 void install_crash_handler() noexcept {
     static std::atomic<bool> installed{false};
@@ -49,7 +51,7 @@ void install_crash_handler() noexcept {
     void* warm_up[1];
     ::backtrace(warm_up, 1);
     for (int signal_number : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT}) {
-        struct sigaction action {};
+        struct sigaction action{};
         action.sa_handler = on_crash;
         action.sa_flags = SA_ONSTACK | SA_NODEFER;
         ::sigaction(signal_number, &action, nullptr);

@@ -6,8 +6,8 @@ namespace cohort {
 
 std::string_view name(errc code) noexcept {
     static constexpr std::array<std::string_view, 17> names{
-        "ok",         "timeout",   "overloaded", "terminated", "no_reply",    "cancelled",
-        "not_loaded", "not_found", "invalid",    "too_large",  "truncated",   "unavailable",
+        "ok",         "timeout",   "overloaded",    "terminated",  "no_reply",   "cancelled",
+        "not_loaded", "not_found", "invalid",       "too_large",   "truncated",  "unavailable",
         "storage",    "network",   "end_of_stream", "stale_epoch", "unsupported"};
     auto index = static_cast<std::size_t>(code);
     return index < names.size() ? names[index] : "unknown";
@@ -28,9 +28,13 @@ error::error(errc code, std::string text, std::string where, error cause)
       detail_{std::make_shared<detail>(detail{std::move(text), std::move(where),
                                               std::make_shared<const error>(std::move(cause))})} {}
 
-std::string_view error::text() const noexcept { return detail_ ? detail_->text : std::string_view{}; }
+std::string_view error::text() const noexcept {
+    return detail_ ? detail_->text : std::string_view{};
+}
 
-std::string_view error::where() const noexcept { return detail_ ? detail_->where : std::string_view{}; }
+std::string_view error::where() const noexcept {
+    return detail_ ? detail_->where : std::string_view{};
+}
 
 const error* error::cause() const noexcept { return detail_ ? detail_->cause.get() : nullptr; }
 

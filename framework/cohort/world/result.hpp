@@ -42,7 +42,7 @@ enum class executed : std::uint8_t { no, maybe, yes };
 /// happened, what happened, and what caused it. 16 bytes; without a text it allocates nothing.
 class error {
 public:
-    error(errc code) noexcept : code_{code}, executed_{default_executed(code)} {}  // NOLINT
+    error(errc code) noexcept : code_{code}, executed_{default_executed(code)} {}
     error(errc code, std::string text, std::string where = {});
     error(errc code, std::string text, std::string where, error cause);
 
@@ -81,7 +81,7 @@ class [[nodiscard]] result {
 public:
     using value_type = T;
 
-    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>)  // NOLINT: a value is a result
+    result(T value) noexcept(std::is_nothrow_move_constructible_v<T>)
         : value_{std::move(value)}, has_value_{true} {}
     template <class U>
         requires(std::is_constructible_v<T, U &&> && std::is_convertible_v<U &&, T> &&
@@ -89,9 +89,9 @@ public:
                  !std::is_same_v<std::remove_cvref_t<U>, error> &&
                  !std::is_same_v<std::remove_cvref_t<U>, errc> &&
                  !std::is_same_v<std::remove_cvref_t<U>, T>)
-    result(U&& value) : value_(std::forward<U>(value)), has_value_{true} {}                     // NOLINT
-    result(cohort::error failure) noexcept : error_{std::move(failure)}, has_value_{false} {}  // NOLINT
-    result(errc code) noexcept : error_{code}, has_value_{false} {}                            // NOLINT
+    result(U&& value) : value_(std::forward<U>(value)), has_value_{true} {}
+    result(cohort::error failure) noexcept : error_{std::move(failure)}, has_value_{false} {}
+    result(errc code) noexcept : error_{code}, has_value_{false} {}
 
     result(const result& other) : has_value_{other.has_value_} { construct(other); }
     result(result&& other) noexcept(std::is_nothrow_move_constructible_v<T>)
@@ -174,12 +174,14 @@ public:
     using value_type = void;
 
     result() noexcept = default;
-    result(cohort::error failure) noexcept : error_{std::move(failure)} {}  // NOLINT
-    result(errc code) noexcept : error_{code} {}                            // NOLINT
+    result(cohort::error failure) noexcept : error_{std::move(failure)} {}
+    result(errc code) noexcept : error_{code} {}
 
     explicit operator bool() const noexcept { return error_ == errc::ok; }
     [[nodiscard]] bool has_value() const noexcept { return error_ == errc::ok; }
-    void value() const { COHORT_ASSERT(has_value(), "the value of a result that holds an error was read"); }
+    void value() const {
+        COHORT_ASSERT(has_value(), "the value of a result that holds an error was read");
+    }
     [[nodiscard]] const cohort::error& error() const& {
         COHORT_ASSERT(!has_value(), "the error of a result that holds a value was read");
         return error_;

@@ -6,12 +6,12 @@
 
 namespace cohort {
 
-using namespace std::chrono_literals;  // NOLINT: durations read as in `5s` wherever Cohort is used
+using namespace std::chrono_literals;  // durations read as in `5s` wherever Cohort is used
 
 using duration = std::chrono::nanoseconds;
 
-/// The clock of a world: monotonic, counts suspend, starts anywhere. It has no `now()` of its own: time
-/// is read from the world, so that a simulation can provide it.
+/// The clock of a world: monotonic, counts suspend, starts anywhere. It has no `now()` of its own:
+/// time is read from the world, so that a simulation can provide it.
 struct monotonic_clock {
     using rep = duration::rep;
     using period = duration::period;

@@ -1,0 +1,116 @@
+# Tests, lints, fuzzing and benchmarks. Sourced by ./dev.
+# shellcheck shell=bash
+
+# test_preset PRESET [ctest options]: configures, builds, runs; ctest's closing line is the last one.
+test_preset() {
+    local preset=$1
+    shift
+    configure "$preset"
+    build "$preset"
+    say "Testing build/$preset"
+    ctest --preset "$preset" -j "$(nproc)" "$@"
+}
+
+run_tests() {
+    local presets=() options=() where=
+    while (($#)); do
+        case $1 in
+            --asan) presets+=(asan) ;;
+            --tsan) presets+=(tsan) ;;
+            --all) presets=(dev asan tsan) ;;
+            --root)
+                shift
+                where=${1:-}
+                ;;
+            --)
+                shift
+                options=("$@")
+                break
+                ;;
+            *) die "test takes --asan, --tsan, --all, --root trixie, and ctest options after --; not '$1'" ;;
+        esac
+        shift
+    done
+    if [[ -n $where ]]; then
+        [[ $where == trixie ]] || die "the only other root is 'trixie', not '$where'"
+        need trixie
+        exec "$root/tests/setup/trixie_root.sh"
+    fi
+    ((${#presets[@]})) || presets=(dev)
+    need build test
+    [[ ${presets[*]} == dev ]] || need sanitize
+    local preset failed=()
+    for preset in "${presets[@]}"; do
+        test_preset "$preset" "${options[@]}" || failed+=("$preset")
+    done
+    ((${#failed[@]} == 0)) || die "tests failed in: ${failed[*]}"
+}
+
+# Files of the project, also those that git does not know yet.
+project_files() { git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+    [[ -f $file ]] && echo "$file"
+done; }
+
+run_checks() {
+    [[ $# -eq 0 ]] || die "check takes no options"
+    need build test check
+    local failed=()
+    say "Formatting (clang-format)"
+    project_files '*.hpp' '*.cpp' | xargs -r clang-format-19 --dry-run --Werror ||
+        failed+=("formatting: run git ls-files '*.hpp' '*.cpp' | xargs clang-format-19 -i")
+    say "Lints (seam, floors, sizes)"
+    project_files '*.hpp' '*.cpp' | python3 tests/lint/lint.py || failed+=("lints: see above")
+    configure dev
+    build dev
+    say "Headers compile alone"
+    build dev all_verify_interface_header_sets || failed+=("a header does not compile alone")
+    say "clang-tidy"
+    python3 tests/lint/tidy.py --build build/dev --jobs "$(jobs_count)" || failed+=("clang-tidy: see above")
+    if ((${#failed[@]})); then
+        printf 'check failed: %s\n' "${failed[@]}" >&2
+        exit 1
+    fi
+    say "All checks passed"
+}
+
+run_fuzz() {
+    local seconds=${1:-20} only=${2:-} target name
+    [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz takes seconds and a target's name; '$seconds' is no number of seconds"
+    need build test sanitize
+    configure fuzz
+    build fuzz
+    local found=0
+    for target in "$root"/build/fuzz/tests/fuzz/fuzz_*; do
+        [[ -x $target && -f $target ]] || continue
+        name=$(basename "$target")
+        [[ -z $only || $name == "$only" || $name == "fuzz_$only" ]] || continue
+        found=$((found + 1))
+        fuzz_one "$target" "$name" "$seconds"
+    done
+    ((found)) || die "there is no fuzz target${only:+ named $only}"
+    say "$found fuzz targets found nothing in $seconds seconds each"
+}
+
+# New inputs go to the build directory; tests/fuzz/corpus/NAME holds the seeds that are kept.
+fuzz_one() {
+    local target=$1 name=$2 seconds=$3 corpus=$root/build/fuzz/corpus/$2 seeds=$root/tests/fuzz/corpus/$2
+    mkdir -p "$corpus"
+    say "Fuzzing $name for $seconds seconds"
+    local folders=("$corpus")
+    [[ -d $seeds ]] && folders+=("$seeds")
+    "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
+        -artifact_prefix="$corpus.failed-" "${folders[@]}" ||
+        die "$name failed; the input is at $corpus.failed-*"
+}
+
+run_bench() {
+    local what=${1:-}
+    case $what in
+        runtime | http) shift ;;
+        *) die "bench takes 'runtime' or 'http'" ;;
+    esac
+    need build bench
+    configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=ON
+    build release
+    python3 "tests/bench/run_$what.py" --build "$root/build/release" "$@"
+}
