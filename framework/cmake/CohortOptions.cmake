@@ -9,6 +9,10 @@ if(COHORT_SANITIZE)
   target_compile_options(cohort_options INTERFACE -fsanitize=${COHORT_SANITIZE} -fno-sanitize-recover=all)
   target_link_options(cohort_options INTERFACE -fsanitize=${COHORT_SANITIZE})
 endif()
+if(COHORT_BUILD_FUZZ)
+  # The libraries are instrumented too: a fuzzer that cannot see into a decoder finds nothing in it.
+  target_compile_options(cohort_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
 
 # A library of the project: cohort_<name>, alias and export name cohort::<name>.
 function(cohort_library name)
