@@ -1,0 +1,174 @@
+#include <distributed-cache/sqlite_origin.hpp>
+
+#include "temporary_folder.hpp"
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <string>
+#include <vector>
+
+namespace cohort {
+namespace {
+
+/// `cohort-cache` as a process of its own, its streams held by the test.
+class program {
+public:
+    explicit program(std::vector<std::string> arguments) {
+        int in[2];
+        int out[2];
+        EXPECT_EQ(::pipe2(in, O_CLOEXEC), 0);
+        EXPECT_EQ(::pipe2(out, O_CLOEXEC), 0);
+        process_ = ::fork();
+        if (process_ == 0) {
+            ::dup2(in[0], 0);
+            ::dup2(out[1], 1);
+            ::dup2(out[1], 2);
+            arguments.insert(arguments.begin(), COHORT_CACHE_PROGRAM);
+            auto pointers = std::vector<char*>{};
+            for (auto& argument : arguments) {
+                pointers.push_back(argument.data());
+            }
+            pointers.push_back(nullptr);
+            ::execv(COHORT_CACHE_PROGRAM, pointers.data());
+            ::_exit(127);
+        }
+        ::close(in[0]);
+        ::close(out[1]);
+        input_ = in[1];
+        output_ = out[0];
+    }
+    ~program() {
+        close_input();
+        ::close(output_);
+    }
+
+    void write(std::string_view text) const {
+        EXPECT_EQ(::write(input_, text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    }
+    void close_input() {
+        if (input_ >= 0) {
+            ::close(input_);
+        }
+        input_ = -1;
+    }
+    void kill(int signal) const { ::kill(process_, signal); }
+
+    /// Everything it printed until it has printed `text`, or ended.
+    std::string read_until(std::string_view text) {
+        char piece[256];
+        while (text.empty() || printed_.find(text) == std::string::npos) {
+            auto bytes = ::read(output_, piece, sizeof piece);
+            if (bytes <= 0) {
+                break;
+            }
+            printed_.append(piece, static_cast<std::size_t>(bytes));
+        }
+        return printed_;
+    }
+
+    int wait() {
+        close_input();
+        read_until("");
+        auto status = 0;
+        ::waitpid(process_, &status, 0);
+        return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+    }
+
+    [[nodiscard]] const std::string& printed() const { return printed_; }
+
+private:
+    pid_t process_ = -1;
+    int input_ = -1;
+    int output_ = -1;
+    std::string printed_;
+};
+
+TEST(import_command, fills_an_origin_from_standard_input) {
+    auto folder = temporary_folder{};
+    auto path = folder.file("cache.db");
+    auto import = program{{"import", "--origin", "sqlite:" + path, "-"}};
+    import.write("{\"key\":\"a\",\"value\":\"one\"}\n{\"key\":\"b\",\"value\":2}");
+    EXPECT_EQ(import.wait(), 0);
+    EXPECT_EQ(import.printed(),
+              "imported 2 rows: 2 added, 0 replaced, 0 unchanged; 0 refused; up to line 2\n");
+    auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
+    EXPECT_EQ(origin->load("a")->content, "one");
+    EXPECT_EQ(origin->load("b")->content, "2");
+}
+
+TEST(import_command, fills_an_origin_from_a_file_of_stanzas) {
+    auto folder = temporary_folder{};
+    std::ofstream{folder.file("stanzas")}
+        << "Package: bash\nVersion: 1\n\nPackage: bash\nVersion: 2\n";
+    auto path = folder.file("cache.db");
+    auto import = program{
+        {"import", "--origin", "sqlite:" + path, "--format", "dumpavail", folder.file("stanzas")}};
+    EXPECT_EQ(import.wait(), 0);
+    auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
+    EXPECT_EQ(origin->load("bash")->content, "Package: bash\nVersion: 2\n");
+}
+
+TEST(import_command, exits_with_1_when_a_line_was_refused_and_names_it) {
+    auto folder = temporary_folder{};
+    auto origin = "sqlite:" + folder.file("cache.db");
+    auto strict = program{{"import", "--origin", origin, "-"}};
+    strict.write("{\"key\":\"a\",\"value\":1}\n[]\n{\"key\":\"b\",\"value\":1}\n");
+    EXPECT_EQ(strict.wait(), 1);
+    EXPECT_NE(strict.printed().find("import: line 2: no object"), std::string::npos);
+    EXPECT_NE(strict.printed().find("imported 1 rows"), std::string::npos);
+    auto lenient = program{{"import", "--origin", origin, "--skip-bad", "-"}};
+    lenient.write("{\"key\":\"a\",\"value\":1}\n[]\n{\"key\":\"b\",\"value\":1}\n");
+    EXPECT_EQ(lenient.wait(), 1);
+    EXPECT_NE(lenient.printed().find("1 added, 0 replaced, 1 unchanged; 1 refused; up to line 3"),
+              std::string::npos);
+}
+
+TEST(import_command, is_refused_while_a_node_holds_the_origin) {
+    auto folder = temporary_folder{};
+    auto path = folder.file("cache.db");
+    auto node = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
+    ASSERT_TRUE(node.has_value());
+    auto import = program{{"import", "--origin", "sqlite:" + path, "-"}};
+    EXPECT_EQ(import.wait(), 1);
+    EXPECT_NE(import.printed().find("a node or another import uses the origin: stop it first"),
+              std::string::npos);
+}
+
+TEST(import_command, leaves_a_consistent_origin_on_an_interrupt_and_says_how_far_it_came) {
+    for (auto signal : {SIGINT, SIGTERM}) {
+        auto folder = temporary_folder{};
+        auto path = folder.file("cache.db");
+        auto import = program{{"import", "--origin", "sqlite:" + path, "--skip-bad", "-"}};
+        import.write("{\"key\":\"a\",\"value\":1}\nbroken\n");
+        import.read_until("line 2");  // so the import is past both lines
+        import.kill(signal);
+        // The input stays open: the interrupt alone must end the wait for more.
+        import.read_until("up to line");
+        EXPECT_EQ(import.wait(), 130);
+        EXPECT_NE(import.printed().find("interrupted"), std::string::npos);
+        EXPECT_NE(
+            import.printed().find("1 added, 0 replaced, 0 unchanged; 1 refused; up to line 2"),
+            std::string::npos);
+        auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
+        EXPECT_EQ(origin->load("a")->content, "1");
+    }
+}
+
+TEST(import_command, explains_a_wrong_command_line) {
+    EXPECT_EQ((program{{"import"}}.wait()), 2);
+    EXPECT_EQ((program{{"import", "--origin", "sqlite:x", "--wat", "-"}}.wait()), 2);
+    auto format = program{{"import", "--origin", "sqlite::memory:", "--format", "csv", "-"}};
+    EXPECT_EQ(format.wait(), 1);
+    EXPECT_NE(format.printed().find("unknown format \"csv\""), std::string::npos);
+    auto missing = program{{"import", "--origin", "sqlite::memory:", "/no/such/file"}};
+    EXPECT_EQ(missing.wait(), 1);
+    EXPECT_NE(missing.printed().find("No such file"), std::string::npos);
+    EXPECT_EQ((program{{"import", "--help"}}.wait()), 0);
+}
+
+}  // namespace
+}  // namespace cohort
