@@ -80,7 +80,7 @@ run_fuzz() {
     configure fuzz
     build fuzz
     local found=0
-    for target in "$root"/build/fuzz/tests/fuzz/fuzz_*; do
+    for target in "$root"/build/fuzz/fuzz/fuzz_*; do
         [[ -x $target && -f $target ]] || continue
         name=$(basename "$target")
         [[ -z $only || $name == "$only" || $name == "fuzz_$only" ]] || continue

@@ -10,4 +10,5 @@ configure_package_config_file(
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/cohort-config-version.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/cohort-config.cmake ${PROJECT_BINARY_DIR}/cohort-config-version.cmake
+  ${CMAKE_CURRENT_LIST_DIR}/CohortSimdjson.cmake
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/cohort)

@@ -1,12 +1,14 @@
 """Feeds each lint a bad file and expects refusal, and a good one and expects silence."""
 
+import contextlib
+import io
 import pathlib
-import subprocess
 import sys
 import tempfile
 import unittest
+import unittest.mock
 
-LINT = pathlib.Path(__file__).with_name("lint.py")
+import lint
 
 
 def run_lint(files, allowed=""):
@@ -16,14 +18,14 @@ def run_lint(files, allowed=""):
         for name, text in {**files, "tests/lint/seam_allowed.txt": allowed}.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
             (root / name).write_text(text)
-        done = subprocess.run(
-            [sys.executable, LINT, "--root", folder],
-            input="\n".join(files),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
+        output = io.StringIO()
+        with (
+            unittest.mock.patch.object(sys, "argv", ["lint.py", "--root", folder]),
+            unittest.mock.patch.object(sys, "stdin", io.StringIO("\n".join(files))),
+            contextlib.redirect_stdout(output),
+        ):
+            code = lint.main()
+        return code, output.getvalue()
 
 
 class Lint(unittest.TestCase):

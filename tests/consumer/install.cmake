@@ -1,0 +1,17 @@
+# Installs into an empty prefix, and refuses a package that remembers the machine it was built on.
+file(REMOVE_RECURSE ${PREFIX})
+execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${PREFIX}
+  OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+file(GLOB_RECURSE files ${PREFIX}/*.cmake)
+if(NOT files)
+  message(FATAL_ERROR "no CMake package was installed")
+endif()
+foreach(file IN LISTS files)
+  file(READ ${file} text)
+  foreach(path IN ITEMS ${SOURCE} ${BUILD} ${PREFIX} /usr/lib)
+    string(FIND "${text}" "${path}" place)
+    if(NOT place EQUAL -1)
+      message(FATAL_ERROR "${file} contains ${path}, a path of the machine that built it")
+    endif()
+  endforeach()
+endforeach()
