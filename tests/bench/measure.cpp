@@ -18,7 +18,7 @@ namespace {
 constexpr double target_ns = 5e8;
 constexpr double trusted_ns = 3e8;
 
-} // namespace
+}  // namespace
 
 double wall_now_ns() {
     timespec now{};
@@ -68,12 +68,12 @@ sample measure(std::uint64_t first_ops, const std::function<void(std::uint64_t)>
 }
 
 void print(const line& out) {
-    std::printf("{\"peer\":\"%.*s\",\"row\":\"%.*s\",\"cores\":%u,\"unit\":\"%.*s\","
-                "\"value\":%.3f,\"cpu_ns\":%.3f,\"ops\":%llu}\n",
-                static_cast<int>(out.peer.size()), out.peer.data(),
-                static_cast<int>(out.row.size()), out.row.data(), out.cores,
-                static_cast<int>(out.unit.size()), out.unit.data(), out.value, out.cpu_ns,
-                static_cast<unsigned long long>(out.ops));
+    std::printf(
+        "{\"peer\":\"%.*s\",\"row\":\"%.*s\",\"cores\":%u,\"unit\":\"%.*s\","
+        "\"value\":%.3f,\"cpu_ns\":%.3f,\"ops\":%llu}\n",
+        static_cast<int>(out.peer.size()), out.peer.data(), static_cast<int>(out.row.size()),
+        out.row.data(), out.cores, static_cast<int>(out.unit.size()), out.unit.data(), out.value,
+        out.cpu_ns, static_cast<unsigned long long>(out.ops));
     std::fflush(stdout);
 }
 
@@ -114,4 +114,4 @@ void pin_to_core(unsigned core) {
     }
 }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

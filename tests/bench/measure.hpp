@@ -59,4 +59,4 @@ arguments parse_arguments(int argc, char** argv);
 /// container may forbid it.
 void pin_to_core(unsigned core);
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

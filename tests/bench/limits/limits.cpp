@@ -182,9 +182,9 @@ int run(const arguments& asked) {
     return 2;
 }
 
-} // namespace
+}  // namespace
 
-} // namespace cohort::bench
+}  // namespace cohort::bench
 
 int main(int argc, char** argv) {
     return cohort::bench::run(cohort::bench::parse_arguments(argc, argv));

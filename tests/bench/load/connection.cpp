@@ -11,9 +11,7 @@ namespace cohort::bench {
 connection::connection(const sockaddr_in& target, unsigned pipeline)
     : target_(target), ring_(pipeline) {}
 
-connection::~connection() {
-    close();
-}
+connection::~connection() { close(); }
 
 bool connection::connect(int poller, std::uint64_t tag) {
     socket_ = ::socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -119,4 +117,4 @@ unsigned connection::close() {
     return lost;
 }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

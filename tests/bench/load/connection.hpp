@@ -42,12 +42,8 @@ public:
     bool receive();
 
     /// The bytes received and not yet consumed.
-    std::string_view input() const {
-        return std::string_view(input_).substr(consumed_);
-    }
-    void consume(std::size_t bytes) {
-        consumed_ += bytes;
-    }
+    std::string_view input() const { return std::string_view(input_).substr(consumed_); }
+    void consume(std::size_t bytes) { consumed_ += bytes; }
 
     /// The oldest request in flight; there must be one.
     pending pop();
@@ -55,15 +51,9 @@ public:
     /// Closes the socket and returns how many requests were in flight.
     unsigned close();
 
-    phase state() const {
-        return state_;
-    }
-    unsigned in_flight() const {
-        return count_;
-    }
-    bool has_room() const {
-        return count_ < ring_.size();
-    }
+    phase state() const { return state_; }
+    unsigned in_flight() const { return count_; }
+    bool has_room() const { return count_ < ring_.size(); }
 
     /// For the generator: whether the connection waits in one of its lists, and when to try again.
     bool listed = false;
@@ -86,4 +76,4 @@ private:
     unsigned count_ = 0;
 };
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -20,13 +20,9 @@ namespace {
 constexpr std::uint64_t connect_ns_max = 5'000'000'000;
 constexpr std::uint64_t retry_after_ns = 10'000'000;
 
-std::uint64_t now_ns() {
-    return static_cast<std::uint64_t>(wall_now_ns());
-}
+std::uint64_t now_ns() { return static_cast<std::uint64_t>(wall_now_ns()); }
 
-std::uint64_t to_ns(double seconds) {
-    return static_cast<std::uint64_t>(seconds * 1e9);
-}
+std::uint64_t to_ns(double seconds) { return static_cast<std::uint64_t>(seconds * 1e9); }
 
 void allow_files(std::uint64_t wanted) {
     rlimit limit{};
@@ -37,7 +33,7 @@ void allow_files(std::uint64_t wanted) {
     }
 }
 
-} // namespace
+}  // namespace
 
 generator::generator(const options& asked)
     : asked_(asked), poller_(::epoll_create1(EPOLL_CLOEXEC)), random_(asked.seed),
@@ -61,9 +57,7 @@ generator::generator(const options& asked)
     ::prctl(PR_SET_TIMERSLACK, 1UL);
 }
 
-generator::~generator() {
-    ::close(poller_);
-}
+generator::~generator() { ::close(poller_); }
 
 stats generator::run() {
     if (!connect_all()) {
@@ -107,9 +101,7 @@ bool generator::accepts_requests(std::uint64_t now) const {
     return now < window_end_ns_;
 }
 
-bool generator::everything_answered() const {
-    return in_flight_ == 0 && backlog_.empty();
-}
+bool generator::everything_answered() const { return in_flight_ == 0 && backlog_.empty(); }
 
 /// Opens all connections before the first request, so that none of them starts late.
 bool generator::connect_all() {
@@ -231,7 +223,8 @@ void generator::on_event(std::uint64_t tag, std::uint32_t events) {
     if (link.state() == connection::phase::open && (events & EPOLLOUT) != 0) {
         flush(link, tag);
     }
-    if (link.state() == connection::phase::open && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
+    if (link.state() == connection::phase::open &&
+        (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) != 0) {
         read_answers(link, tag);
     }
 }
@@ -242,8 +235,8 @@ void generator::read_answers(connection& link, std::uint64_t tag) {
     bool over = !alive;
     while (!link.input().empty()) {
         response answer;
-        const auto parsed = asked_.resp ? parse_resp(link.input(), answer)
-                                        : parse_http(link.input(), answer);
+        const auto parsed =
+            asked_.resp ? parse_resp(link.input(), answer) : parse_http(link.input(), answer);
         if (parsed == parse_state::incomplete) {
             break;
         }
@@ -403,4 +396,4 @@ void generator::count_unfinished(std::uint64_t now) {
     }
 }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -76,4 +76,4 @@ private:
     stats counted_;
 };
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -29,4 +29,4 @@ std::uint64_t histogram::quantile(double fraction) const {
     return max_;
 }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -24,15 +24,9 @@ public:
     /// The duration that `fraction` (0 to 1) of the recorded ones do not exceed; 0 when empty.
     std::uint64_t quantile(double fraction) const;
 
-    std::uint64_t count() const {
-        return count_;
-    }
-    std::uint64_t max() const {
-        return max_;
-    }
-    double mean() const {
-        return count_ == 0 ? 0 : sum_ / static_cast<double>(count_);
-    }
+    std::uint64_t count() const { return count_; }
+    std::uint64_t max() const { return max_; }
+    double mean() const { return count_ == 0 ? 0 : sum_ / static_cast<double>(count_); }
 
 private:
     static constexpr unsigned linear_bits = 7;
@@ -55,4 +49,4 @@ private:
     double sum_ = 0;
 };
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -13,13 +13,9 @@ std::uint64_t random_source::next() {
     return mixed ^ (mixed >> 31);
 }
 
-double random_source::unit() {
-    return static_cast<double>(next() >> 11) * 0x1.0p-53;
-}
+double random_source::unit() { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
 
-double random_source::exponential(double rate) {
-    return -std::log1p(-unit()) / rate;
-}
+double random_source::exponential(double rate) { return -std::log1p(-unit()) / rate; }
 
 // Zipf as in Gray et al., "Quickly generating billion-record synthetic databases" (SIGMOD 1994).
 key_source::key_source(key_pattern pattern, std::uint64_t keys, double exponent)
@@ -37,12 +33,12 @@ key_source::key_source(key_pattern pattern, std::uint64_t keys, double exponent)
 
 std::uint64_t key_source::next(random_source& random) const {
     switch (pattern_) {
-    case key_pattern::fixed:
-        return 0;
-    case key_pattern::uniform:
-        return random.next() % keys_;
-    case key_pattern::zipf:
-        return next_zipf(random);
+        case key_pattern::fixed:
+            return 0;
+        case key_pattern::uniform:
+            return random.next() % keys_;
+        case key_pattern::zipf:
+            return next_zipf(random);
     }
     return 0;
 }
@@ -56,13 +52,11 @@ std::uint64_t key_source::next_zipf(random_source& random) const {
     if (scaled < 1.0 + std::pow(0.5, exponent_)) {
         return std::min<std::uint64_t>(1, keys_ - 1);
     }
-    const double rank = static_cast<double>(keys_) *
-                        std::pow(eta_ * unit - eta_ + 1.0, 1.0 / (1.0 - exponent_));
+    const double rank =
+        static_cast<double>(keys_) * std::pow(eta_ * unit - eta_ + 1.0, 1.0 / (1.0 - exponent_));
     return std::min(static_cast<std::uint64_t>(rank), keys_ - 1);
 }
 
-std::string key_name(std::uint64_t number) {
-    return "k" + std::to_string(number);
-}
+std::string key_name(std::uint64_t number) { return "k" + std::to_string(number); }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -44,4 +44,4 @@ private:
 
 std::string key_name(std::uint64_t number);
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

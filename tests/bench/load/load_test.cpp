@@ -51,7 +51,8 @@ TEST(http_response, is_read_whole_and_leaves_the_next_one) {
 }
 
 TEST(http_response, is_incomplete_at_every_shorter_length) {
-    const std::string input = "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
+    const std::string input =
+        "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno";
     response out;
     for (std::size_t length = 0; length < input.size(); ++length) {
         EXPECT_EQ(parse_http(std::string_view(input).substr(0, length), out),
@@ -68,8 +69,7 @@ TEST(http_response, without_a_length_it_can_trust_is_broken) {
          {"", "Content-Length: x\r\n", "Content-Length: -1\r\n", "Content-Length: 99999999999\r\n",
           "Content-Length: 1\r\nContent-Length: 1\r\n", "Transfer-Encoding: chunked\r\n",
           "no colon\r\n"}) {
-        EXPECT_EQ(parse_http("HTTP/1.1 200 OK\r\n" + fields + "\r\nbody", out),
-                  parse_state::broken)
+        EXPECT_EQ(parse_http("HTTP/1.1 200 OK\r\n" + fields + "\r\nbody", out), parse_state::broken)
             << fields;
     }
 }
@@ -139,6 +139,6 @@ TEST(random_source, draws_poisson_gaps_of_the_asked_mean) {
     EXPECT_NEAR(sum / 100'000, 0.001, 0.00005);
 }
 
-} // namespace
+}  // namespace
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

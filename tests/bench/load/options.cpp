@@ -96,7 +96,8 @@ std::map<std::string_view, setter> valued_options(options& to) {
         {"--warmup", [&](auto name, auto text) { to.warmup = number(name, text, 0, 3'600); }},
         {"--drain", [&](auto name, auto text) { to.drain = number(name, text, 0, 3'600); }},
         {"--rate", [&](auto name, auto text) { to.rate = number(name, text, 0.1, 1e8); }},
-        {"--once", [&](auto name, auto text) { to.once = whole<unsigned>(name, text, 1, 100'000); }},
+        {"--once",
+         [&](auto name, auto text) { to.once = whole<unsigned>(name, text, 1, 100'000); }},
         {"--path", [&](auto, auto text) { to.path = text; }},
         {"--key", [&](auto, auto text) { to.key = text; }},
         {"--keys",
@@ -110,7 +111,8 @@ std::map<std::string_view, setter> valued_options(options& to) {
          }},
         {"--zipf-exponent",
          [&](auto name, auto text) { to.zipf_exponent = number(name, text, 0.01, 0.9999); }},
-        {"--seed", [&](auto name, auto text) { to.seed = whole<std::uint64_t>(name, text, 0, 1e15); }},
+        {"--seed",
+         [&](auto name, auto text) { to.seed = whole<std::uint64_t>(name, text, 0, 1e15); }},
         {"--expect-bytes",
          [&](auto name, auto text) { to.expect_bytes = whole<long long>(name, text, 0, 6e7); }},
     };
@@ -141,7 +143,7 @@ void complete(options& to) {
     }
 }
 
-} // namespace
+}  // namespace
 
 options parse_options(int argc, char** argv) {
     options parsed;
@@ -172,4 +174,4 @@ options parse_options(int argc, char** argv) {
     return parsed;
 }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -41,4 +41,4 @@ struct options {
 /// Reads the command line. Ends the process with a sentence when it is wrong.
 options parse_options(int argc, char** argv);
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -11,4 +11,4 @@ void print_json(const options& asked, const stats& counted);
 /// Prints a table for people.
 void print_table(const options& asked, const stats& counted);
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -60,7 +60,7 @@ bool read_fields(std::string_view fields, response& out, long long& length) {
     return true;
 }
 
-} // namespace
+}  // namespace
 
 parse_state parse_http(std::string_view input, response& out) {
     const auto head_end = input.find("\r\n\r\n");
@@ -70,8 +70,9 @@ parse_state parse_http(std::string_view input, response& out) {
     const auto head = input.substr(0, head_end + 2);
     const auto line = head.substr(0, head.find("\r\n"));
     long long status = 0;
-    if (!line.starts_with("HTTP/1.1 ") || line.size() < 12 || !to_number(line.substr(9, 3), status) ||
-        status < 200 || status > 599 || (line.size() > 12 && line[12] != ' ')) {
+    if (!line.starts_with("HTTP/1.1 ") || line.size() < 12 ||
+        !to_number(line.substr(9, 3), status) || status < 200 || status > 599 ||
+        (line.size() > 12 && line[12] != ' ')) {
         return parse_state::broken;
     }
     out = {};
@@ -130,4 +131,4 @@ parse_state parse_resp(std::string_view input, response& out) {
     return input.substr(out.bytes - 2, 2) == "\r\n" ? parse_state::complete : parse_state::broken;
 }
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

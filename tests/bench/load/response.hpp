@@ -22,7 +22,8 @@ inline constexpr std::size_t body_bytes_max = 64 * 1024 * 1024;
 /// Reads one HTTP/1.1 response to a GET. Bodies need a Content-Length (or a status that has none).
 parse_state parse_http(std::string_view input, response& out);
 
-/// Reads one RESP2 answer to a redis GET. A value counts as status 200, nil as 404, an error as 500.
+/// Reads one RESP2 answer to a redis GET. A value counts as status 200, nil as 404, an error as
+/// 500.
 parse_state parse_resp(std::string_view input, response& out);
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

@@ -45,4 +45,4 @@ struct stats {
     double wall_seconds = 0;
 };
 
-} // namespace cohort::bench
+}  // namespace cohort::bench

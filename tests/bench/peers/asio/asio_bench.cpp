@@ -46,9 +46,7 @@ public:
         }
     }
 
-    asio::awaitable<message> receive() {
-        co_return messages_[next_++ % messages_.size()];
-    }
+    asio::awaitable<message> receive() { co_return messages_[next_++ % messages_.size()]; }
 
 private:
     std::array<message, 1024> messages_;
@@ -76,9 +74,9 @@ void receive(std::uint64_t ops) {
     }
 }
 
-} // namespace
+}  // namespace
 
-} // namespace cohort::bench
+}  // namespace cohort::bench
 
 int main(int argc, char** argv) {
     using namespace cohort::bench;

@@ -30,7 +30,7 @@ struct finish {
     std::uint64_t sent;
 };
 
-} // namespace cohort::bench
+}  // namespace cohort::bench
 
 // No message leaves the process, so none needs a serialiser.
 CAF_ALLOW_UNSAFE_MESSAGE_TYPE(cohort::bench::put)
@@ -254,8 +254,7 @@ caf::behavior skynet_node(self_pointer self, caf::actor parent, std::uint64_t* t
             const auto own = caf::actor_cast<caf::actor>(self);
             const std::uint64_t size = request.ticket / 10;
             for (std::uint64_t i = 0; i < 10; ++i) {
-                self->send(self->spawn(skynet_node, own, total),
-                           get{request.id + i * size, size});
+                self->send(self->spawn(skynet_node, own, total), get{request.id + i * size, size});
             }
         },
         [=](const answer& part) {
@@ -363,9 +362,9 @@ int run(const arguments& asked) {
     return 2;
 }
 
-} // namespace
+}  // namespace
 
-} // namespace cohort::bench
+}  // namespace cohort::bench
 
 int main(int argc, char** argv) {
     return cohort::bench::run(cohort::bench::parse_arguments(argc, argv));

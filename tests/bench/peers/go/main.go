@@ -1,6 +1,6 @@
-// The actor rows with goroutines and channels. An actor is a goroutine that ranges over its mailbox,
-// a buffered channel of one message type; a full channel blocks its senders, so nobody counts credit.
-// `<program> <row> [--cores N]`, N as GOMAXPROCS.
+// The actor rows with goroutines and channels. An actor is a goroutine that ranges over its
+// mailbox, a buffered channel of one message type; a full channel blocks its senders, so nobody
+// counts credit. `<program> <row> [--cores N]`, N as GOMAXPROCS.
 package main
 
 import (
@@ -48,7 +48,8 @@ func fail(sentence string) {
 }
 
 func print(row string, unit string, value float64, cpu float64, ops int) {
-	fmt.Printf("{\"peer\":\"go\",\"row\":%q,\"cores\":%d,\"unit\":%q,\"value\":%.3f,\"cpu_ns\":%.3f,\"ops\":%d}\n",
+	fmt.Printf("{\"peer\":\"go\",\"row\":%q,\"cores\":%d,\"unit\":%q,"+
+		"\"value\":%.3f,\"cpu_ns\":%.3f,\"ops\":%d}\n",
 		row, runtime.GOMAXPROCS(0), unit, value, cpu, ops)
 }
 

@@ -79,9 +79,8 @@ bool serve(connection& from, const cache& values) {
     }
     from.input = std::string(rest);
     // A peer that does not read its answers is dropped: what does not fit the socket is over.
-    return from.output.empty() ||
-           ::send(from.socket, from.output.data(), from.output.size(), MSG_NOSIGNAL) ==
-               static_cast<ssize_t>(from.output.size());
+    return from.output.empty() || ::send(from.socket, from.output.data(), from.output.size(),
+                                         MSG_NOSIGNAL) == static_cast<ssize_t>(from.output.size());
 }
 
 int listen_on(unsigned short port) {
@@ -107,7 +106,7 @@ void watch(int poller, int socket, connection* state) {
     ::epoll_ctl(poller, EPOLL_CTL_ADD, socket, &event);
 }
 
-} // namespace
+}  // namespace
 
 int main(int argc, char** argv) {
     if (argc < 2) {

@@ -1,0 +1,119 @@
+"""What run_runtime.py and run_http.py share: programs, rounds, medians, gates."""
+
+import dataclasses
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def say(sentence):
+    print(sentence, file=sys.stderr, flush=True)
+
+
+def find_built(build, name):
+    """The executable called `name` below the build directory, or None."""
+    for folder in ("tests/bench", "apps"):
+        for path in sorted((build / folder).rglob(name)):
+            if path.is_file() and os.access(path, os.X_OK):
+                return path
+    return None
+
+
+def output_of(command):
+    """The first line a command prints, or None when it cannot be run."""
+    if shutil.which(command[0]) is None:
+        return None
+    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    lines = (ran.stdout + ran.stderr).strip().splitlines()
+    return lines[0] if ran.returncode == 0 and lines else None
+
+
+def package_version(package):
+    return output_of(["dpkg-query", "-W", "-f", "${Version}\n", package])
+
+
+def machine():
+    model = "unknown"
+    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return {"cpu": model, "cores": len(os.sched_getaffinity(0)), "kernel": os.uname().release}
+
+
+def median(values):
+    return statistics.median(values)
+
+
+@dataclasses.dataclass
+class Gate:
+    """One "must": `ratio` of ours to theirs, whichever way up is better, against `least`."""
+
+    text: str
+    ratio: float
+    least: float
+    unit: str = "x"
+
+    @property
+    def passed(self):
+        return self.ratio >= self.least
+
+    def __str__(self):
+        verdict = "PASS" if self.passed else "MISS"
+        return f"{verdict}  {self.text}: {self.ratio:.2f}{self.unit}"
+
+
+def number(value):
+    if value is None:
+        return "-"
+    if value >= 100000:
+        return f"{value:,.0f}"
+    return f"{value:.0f}" if value >= 1000 else f"{value:.1f}" if value >= 100 else f"{value:.2f}"
+
+
+def print_table(header, rows):
+    """Columns as wide as they need; the first is text, the others are right-aligned."""
+    table = [header] + rows
+    widths = [max(len(str(row[i])) for row in table) for i in range(len(header))]
+    for row in table:
+        cells = [str(cell).ljust(width) if i == 0 else str(cell).rjust(width)
+                 for i, (cell, width) in enumerate(zip(row, widths))]
+        print("  " + "  ".join(cells).rstrip())
+
+
+def chosen(rows, asked):
+    """The rows called in `--rows a,b`, all of them without; ends with a sentence on a wrong name."""
+    if not asked:
+        return rows
+    by_name = {row.name: row for row in rows}
+    wrong = [name for name in asked.split(",") if name not in by_name]
+    if wrong:
+        sys.exit(f"there is no row {', '.join(wrong)}; there are {', '.join(by_name)}")
+    return [by_name[name] for name in asked.split(",")]
+
+
+def summary(verdicts):
+    """Prints one line for each row and returns how many missed their must."""
+    print("\nSummary")
+    missed = 0
+    for name, gates in verdicts:
+        if not gates:
+            print(f"  {name}: nothing to compare")
+            continue
+        bad = [gate for gate in gates if not gate.passed]
+        missed += 1 if bad else 0
+        print(f"  {name}: {'MISS' if bad else 'PASS'}"
+              + "".join(f"; {gate.text} is {gate.ratio:.2f}{gate.unit}" for gate in bad))
+    return missed
+
+
+def write_json(path, content):
+    if path:
+        pathlib.Path(path).write_text(json.dumps(content, indent=2) + "\n")
+        say(f"written: {path}")
