@@ -46,6 +46,7 @@ configure() {
         return
     fi
     say "Configuring build/$preset"
+    mkdir -p "$root/build"
     cmake --preset "$preset" "$@" >"$root/build/$preset.configure.log" 2>&1 || {
         cat "$root/build/$preset.configure.log" >&2
         die "CMake could not configure build/$preset; its words are above"

@@ -55,6 +55,7 @@ node_import_once() {
         die "the import failed; its words are above"
     }
     mv "$new" "$node_database"
+    rm -f "$new"-*
     rm -f "$catalogue"
 }
 

@@ -5,13 +5,13 @@ packages_of() {
     case $1 in
         build)
             echo clang-19 cmake ninja-build mold ccache libboost1.81-dev libssl-dev libfmt-dev \
-                libspdlog-dev libsimdjson-dev libsqlite3-dev
+                libspdlog-dev libsimdjson-dev libsqlite3-dev libcli11-dev
             ;;
         run) echo curl ;;
         test) echo libgtest-dev librapidcheck-dev python3 curl git procps iproute2 ;;
         sanitize) echo libclang-rt-19-dev llvm-19 ;;
         check) echo clang-format-19 clang-tidy-19 python3 git ;;
-        bench) echo libcaf-dev erlang-base golang-go nginx-light redis-server python3 curl ;;
+        bench) echo libcaf-dev libbenchmark-dev erlang-base golang-go nginx-light redis-server python3 curl ;;
         trixie) echo debootstrap git ;;
         *) die "there is no package group '$1'" ;;
     esac
