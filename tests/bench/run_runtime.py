@@ -131,7 +131,8 @@ class Programs:
         environment = dict(os.environ, ERL_CRASH_DUMP_BYTES="0")
         try:
             ran = subprocess.run(self.commands[peer](row, cores), env=environment,
-                                 capture_output=True, text=True, timeout=180, check=False)
+                                 capture_output=True, text=True, timeout=180, check=False,
+                                 preexec_fn=bench_common.favoured)
             if ran.returncode == 0:
                 return json.loads(ran.stdout.strip().splitlines()[-1])
             problem = ran.stderr.strip().splitlines()[-1:] or [f"left with {ran.returncode}"]
