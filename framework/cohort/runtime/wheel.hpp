@@ -24,6 +24,17 @@ struct wheel_timer {
     [[nodiscard]] bool armed() const noexcept { return previous != nullptr; }
 };
 
+/// A timer that knows what it belongs to.
+template <class Owner>
+struct timer_of : wheel_timer {
+    timer_of(Owner& whole, void (*function)(wheel_timer&) noexcept) noexcept
+        : wheel_timer{function}, owner{&whole} {}
+    static Owner& owner_of(wheel_timer& timer) noexcept {
+        return *static_cast<timer_of&>(timer).owner;
+    }
+    Owner* owner;
+};
+
 /// Hierarchical timing wheel: five levels of 64 slots over ticks of 1 ms (twelve days; what lies
 /// further is parked in the last slot and placed again when it comes round). Arm and cancel are O(1);
 /// a timer never fires early and at most one tick late. Source: Varghese and Lauck, 1987.

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <exception>
+#include <type_traits>
+
+#include <cohort/actor/context.hpp>
+#include <cohort/task/promise.hpp>
+
+namespace cohort {
+
+/// The promise of an actor's own coroutine. It also holds the actor's place in the tree, as slots.
+struct root_promise : promise_base, awaits<root_promise> {
+    static constexpr std::uint32_t none = ~0U;
+
+    template <class... Args>
+    explicit root_promise(context_base& self, Args&...) noexcept : owner{self.cell_} {}
+
+    struct final_awaiter {
+        bool await_ready() noexcept { return false; }
+        void await_suspend(std::coroutine_handle<>) noexcept {
+            this_core().current()->state = run_state::finished;
+        }
+        void await_resume() noexcept {}
+    };
+    final_awaiter final_suspend() noexcept { return {}; }
+    void unhandled_exception();
+    void return_void() noexcept {}
+
+    cell* owner;
+    std::uint32_t parent = none;
+    std::uint32_t previous = none;
+    std::uint32_t next = none;
+};
+
+/// What an actor's coroutine returns. `P` is the protocol that it understands.
+///
+/// An actor is a free function whose first parameter is its context and whose parameters are values:
+///
+///     behavior<counter> count(context<counter> self, int start) { ... }
+template <class P>
+class behavior {
+public:
+    using protocol_type = P;
+    explicit behavior(root_promise& promise) noexcept : promise_{&promise} {}
+    [[nodiscard]] root_promise& promise() const noexcept { return *promise_; }
+
+private:
+    root_promise* promise_;
+};
+
+namespace detail {
+
+template <class P>
+struct behavior_promise : root_promise {
+    using root_promise::root_promise;
+    behavior<P> get_return_object() noexcept { return behavior<P>{*this}; }
+};
+
+template <class P, class... Args>
+consteval bool check_actor_parameters() {
+    if constexpr (sizeof...(Args) == 0) {
+        static_assert(sizeof...(Args) != 0, "an actor's first parameter is its context");
+    } else {
+        using first = std::tuple_element_t<0, std::tuple<Args...>>;
+        // A lambda or member function has its object as a hidden reference in front.
+        static_assert(std::is_base_of_v<context_base, std::remove_cvref_t<first>>,
+                      "an actor is a free function whose first parameter is its context: a lambda's or "
+                      "an object's state does not live in the coroutine's frame");
+        static_assert((!std::is_reference_v<Args> && ...),
+                      "an actor takes its parameters by value: a reference dangles after the first "
+                      "co_await");
+    }
+    return true;
+}
+
+}  // namespace detail
+}  // namespace cohort
+
+template <class P, class... Args>
+struct std::coroutine_traits<cohort::behavior<P>, Args...> {
+    static_assert(cohort::detail::check_actor_parameters<P, Args...>());
+    using promise_type = cohort::detail::behavior_promise<P>;
+};

@@ -1,0 +1,778 @@
+#include <cohort/actor/lifecycle.hpp>
+
+#include <algorithm>
+#include <cxxabi.h>
+
+#include <fmt/format.h>
+
+namespace cohort {
+namespace {
+
+constexpr auto none = root_promise::none;
+
+void try_finish(core& here, cell& actor) noexcept;
+void begin_stop(core& here, cell& actor, exit_reason reason, std::shared_ptr<const failure> why) noexcept;
+
+// -- names --------------------------------------------------------------------------------------------
+
+// The bare name of a coroutine's function, out of its full signature.
+std::string function_of(const promise_base& coroutine) {
+    auto text = std::string_view{coroutine.where.function_name()};
+    // The parameters begin at the first parenthesis outside of template arguments; the name ends there
+    // and begins behind the last space outside of them.
+    int depth = 0;
+    std::size_t begin = 0;
+    std::size_t end = text.size();
+    for (std::size_t i = 0; i < text.size(); ++i) {
+        depth += text[i] == '<' ? 1 : text[i] == '>' ? -1 : 0;
+        if (depth == 0 && text[i] == ' ') {
+            begin = i + 1;
+        } else if (depth == 0 && text[i] == '(' && !text.substr(i).starts_with("(anonymous")) {
+            end = i;
+            break;
+        }
+    }
+    return std::string{text.substr(begin, end - begin)};
+}
+
+std::string address_text(handle address) {
+    return fmt::format("{}.{}.{}", address.core(), address.slot(), address.generation());
+}
+
+}  // namespace
+
+std::string detail::name_of(core&, cell& actor) {
+    if (actor.cold != nullptr && !actor.cold->name.empty()) {
+        return actor.cold->name;
+    }
+    return actor.root != nullptr ? function_of(*actor.root) : "actor";
+}
+
+std::string failure::message() const {
+    auto text = fmt::format("{}: {}: {}", actor, type, what);
+    return cause ? text + ", because " + cause->message() : text;
+}
+
+directive supervision::decide(const std::exception_ptr& thrown) const {
+    for (const auto& each : rules_) {
+        if (each.fits(thrown)) {
+            return each.decision;
+        }
+    }
+    return otherwise_;
+}
+
+bool supervision::may_restart() const noexcept {
+    return otherwise_ == directive::restart ||
+           std::any_of(rules_.begin(), rules_.end(),
+                       [](const rule& each) { return each.decision == directive::restart; });
+}
+
+cold_block& lifecycle::cold_of(cell& actor) {
+    if (actor.cold == nullptr) {
+        actor.cold = new cold_block{actor};
+    }
+    return *actor.cold;
+}
+
+void root_promise::unhandled_exception() {
+    lifecycle::cold_of(*owner).thrown = std::current_exception();
+}
+
+namespace {
+
+// -- the tree -----------------------------------------------------------------------------------------
+
+struct place {
+    std::uint32_t& parent;
+    std::uint32_t& previous;
+    std::uint32_t& next;
+};
+
+place place_of(cell& actor) noexcept {
+    if (actor.root != nullptr) {
+        return {actor.root->parent, actor.root->previous, actor.root->next};
+    }
+    return {actor.cold->parent, actor.cold->previous, actor.cold->next};
+}
+
+void link_child(core& here, cell& parent, cell& child) {
+    auto& family = lifecycle::cold_of(parent);
+    auto here_is = place_of(child);
+    auto slot = child.address().slot();
+    here_is.parent = parent.address().slot();
+    here_is.previous = none;
+    here_is.next = family.first_child;
+    if (family.first_child != none) {
+        place_of(here.cell_at(family.first_child)).previous = slot;
+    }
+    family.first_child = slot;
+    ++family.children;
+}
+
+// Takes a child out of the tree; returns its parent, or null.
+cell* unlink_child(core& here, cell& child) noexcept {
+    auto at = place_of(child);
+    if (at.parent == none) {
+        return nullptr;
+    }
+    auto& parent = here.cell_at(at.parent);
+    COHORT_ASSERT(parent.cold != nullptr && parent.cold->children > 0, "a parent knows its children");
+    if (at.previous != none) {
+        place_of(here.cell_at(at.previous)).next = at.next;
+    } else {
+        parent.cold->first_child = at.next;
+    }
+    if (at.next != none) {
+        place_of(here.cell_at(at.next)).previous = at.previous;
+    }
+    at.parent = at.previous = at.next = none;
+    --parent.cold->children;
+    return &parent;
+}
+
+// -- death watch --------------------------------------------------------------------------------------
+
+void deliver_terminated(core& here, handle watcher, terminated news) noexcept {
+    auto* target = here.find(watcher);
+    if (target == nullptr || target->cold == nullptr ||
+        (target->main.flags & fiber::stopping) != 0) {
+        return;
+    }
+    auto& watching = target->cold->watching;
+    auto found = std::find(watching.begin(), watching.end(), news.who);
+    if (found == watching.end()) {
+        return;  // unwatched meanwhile
+    }
+    watching.erase(found);
+    auto* node = make_node<tell_node<terminated>>(system_type<terminated>, std::move(news));
+    here.deliver(watcher, node);
+}
+
+void send_terminated(core& here, handle watcher, terminated news) noexcept {
+    if (watcher.core() == here.id()) {
+        deliver_terminated(here, watcher, std::move(news));
+    } else {
+        here.post(watcher.core(), [watcher, news = std::move(news)](core& home) mutable {
+            deliver_terminated(home, watcher, std::move(news));
+        });
+    }
+}
+
+void add_watcher(core& here, handle target, handle watcher) noexcept {
+    auto* actor = here.find(target);
+    if (actor == nullptr) {
+        send_terminated(here, watcher, {target, exit_reason::normal, nullptr});
+        return;
+    }
+    lifecycle::cold_of(*actor).watchers.push_back(watcher);
+}
+
+void remove_watcher(core& here, handle target, handle watcher) noexcept {
+    auto* actor = here.find(target);
+    if (actor != nullptr && actor->cold != nullptr) {
+        std::erase(actor->cold->watchers, watcher);
+    }
+}
+
+template <class Action>
+void on_core_of(core& here, handle target, Action action) noexcept {
+    if (target.core() == here.id()) {
+        action(here);
+    } else {
+        here.post(target.core(), std::move(action));
+    }
+}
+
+// -- child tasks --------------------------------------------------------------------------------------
+
+// Whether a fiber stands where its frame may be destroyed; asks it to get there when it does not.
+bool at_rest(fiber& line) noexcept {
+    switch (line.state) {
+        case run_state::running:
+            return false;
+        case run_state::ready:
+            line.flags |= fiber::cancelled;
+            // A parked one is in no queue.
+            return (line.flags & fiber::parked) != 0;
+        case run_state::io:
+            if ((line.flags & fiber::cancelled) == 0) {
+                line.flags |= fiber::cancelled;
+                if (line.io->cancel != nullptr) {
+                    line.io->cancel(*line.io);
+                }
+            }
+            return false;
+        default:
+            return true;
+    }
+}
+
+bool tasks_at_rest(cell& actor) noexcept {
+    bool all = true;
+    if (actor.cold != nullptr) {
+        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
+            all = at_rest(*line) && all;
+        }
+    }
+    return all;
+}
+
+void settle_started(task_fiber& line) noexcept {
+    auto& here = this_core();
+    auto& self = static_cast<started_task&>(line);
+    auto& actor = *self.owner;
+    auto failure = line.state == run_state::finished ? self.body.handle().promise().failure : nullptr;
+    here.keeper().disown(self);
+    delete &self;
+    if (failure) {
+        lifecycle::cold_of(actor).thrown = failure;
+        begin_stop(here, actor, exit_reason::failed, nullptr);
+    }
+}
+
+// Destroys the tasks that the actor itself owns; others belong to frames.
+void destroy_started(cell& actor) noexcept {
+    auto* line = actor.cold->tasks;
+    while (line != nullptr) {
+        auto* next = line->next_sibling;
+        if (line->settled == &settle_started) {
+            this_core().keeper().disown(*line);
+            delete static_cast<started_task*>(line);
+        }
+        line = next;
+    }
+}
+
+// -- stopping -----------------------------------------------------------------------------------------
+
+std::pair<std::string, std::string> describe_exception(const std::exception_ptr& thrown) {
+    try {
+        std::rethrow_exception(thrown);
+    } catch (const std::exception& known) {
+        int status = 0;
+        auto* plain = abi::__cxa_demangle(typeid(known).name(), nullptr, nullptr, &status);
+        auto type = std::string{plain != nullptr ? plain : typeid(known).name()};
+        std::free(plain);
+        return {type, known.what()};
+    } catch (...) {
+        return {"unknown exception", "not derived from std::exception"};
+    }
+}
+
+std::shared_ptr<const failure> make_failure(core& here, cell& actor, const std::exception_ptr& thrown) {
+    auto [type, what] = describe_exception(thrown);
+    auto name = detail::name_of(here, actor) + "@" + address_text(actor.address());
+    return std::make_shared<const failure>(failure{actor.address(), name, type, what, nullptr});
+}
+
+void stop_children(core& here, cell& actor) noexcept {
+    for (auto slot = actor.cold->first_child; slot != none;) {
+        auto& child = here.cell_at(slot);
+        slot = place_of(child).next;
+        // Through the queue, so that a deep tree does not become a deep stack.
+        here.urgently({[](core& home, handle target) noexcept { home.keeper().stop(home, target); },
+                       child.address()});
+    }
+}
+
+void finish_later(core& here, cell& actor) noexcept {
+    here.urgently({[](core& home, handle target) noexcept {
+                       if (auto* found = home.find(target)) {
+                           try_finish(home, *found);
+                       }
+                   },
+                   actor.address()});
+}
+
+void begin_stop(core& here, cell& actor, exit_reason reason,
+                std::shared_ptr<const failure> why) noexcept {
+    bool stopping = (actor.main.flags & fiber::stopping) != 0;
+    if (stopping && reason != exit_reason::failed) {
+        return;
+    }
+    if (reason == exit_reason::failed) {
+        auto& cold = lifecycle::cold_of(actor);
+        if (stopping && cold.why) {
+            return;  // the first failure is the one that is told
+        }
+        cold.why = why ? std::move(why) : make_failure(here, actor, cold.thrown);
+    }
+    if (actor.cold != nullptr) {
+        // A stop that came first wins over a failure on the way: it must not start again.
+        actor.cold->reason = stopping ? exit_reason::stopped : reason;
+        here.timers().cancel(actor.cold->restart_timer);
+    }
+    if (stopping) {
+        return;
+    }
+    actor.main.flags |= fiber::stopping;
+    if (&actor.main == here.current()) {
+        here.end_slice();
+    }
+    if (actor.cold != nullptr && actor.cold->children != 0) {
+        stop_children(here, actor);
+    }
+    finish_later(here, actor);
+}
+
+void destroy_frames(cell& actor) noexcept {
+    if (actor.cold != nullptr && actor.cold->tasks != nullptr) {
+        destroy_started(actor);
+    }
+    if (actor.root != nullptr) {
+        auto at = place_of(actor);
+        if (actor.cold != nullptr) {
+            actor.cold->parent = at.parent;
+            actor.cold->previous = at.previous;
+            actor.cold->next = at.next;
+        }
+        std::exchange(actor.root, nullptr)->frame().destroy();
+    }
+    COHORT_ASSERT(actor.cold == nullptr || actor.cold->tasks == nullptr,
+                  "no child task outlives its actor's frames");
+}
+
+void drain_mailbox(core& here, cell& actor) noexcept {
+    while (auto* node = actor.head) {
+        actor.head = node->next;
+        --actor.count;
+        if (node->type->system) {
+            node->type->destroy(*node);
+        } else {
+            here.dead_letter(node, errc::terminated);
+        }
+    }
+    actor.tail = nullptr;
+    if (actor.cold != nullptr) {
+        for (auto& waiting : actor.cold->senders) {
+            here.fail_reply(waiting.reply, errc::terminated);
+            here.dead_letter(waiting.node, errc::terminated);
+        }
+        actor.cold->senders.clear();
+    }
+}
+
+void tell_watchers(core& here, cell& actor) noexcept {
+    auto& cold = *actor.cold;
+    auto self = actor.address();
+    for (auto watcher : cold.watchers) {
+        send_terminated(here, watcher, {self, cold.reason, cold.why});
+    }
+    for (auto target : cold.watching) {
+        on_core_of(here, target,
+                   [target, self](core& home) { remove_watcher(home, target, self); });
+    }
+}
+
+void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& why) noexcept {
+    if (parent == nullptr) {
+        here.owner().report({"failure escalated", why->actor, why->message()});
+        here.owner().fail(why->message());
+        return;
+    }
+    auto name = detail::name_of(here, *parent) + "@" + address_text(parent->address());
+    auto outer = std::make_shared<const failure>(
+        failure{parent->address(), name, "child failed", why->actor + " escalated", why});
+    begin_stop(here, *parent, exit_reason::failed, std::move(outer));
+}
+
+// The end of an actor: its ref is stale afterwards.
+void terminate(core& here, cell& actor, bool escalates) noexcept {
+    auto why = actor.cold->why;
+    if (actor.cold->on_exit) {
+        auto last_words = std::move(actor.cold->on_exit);
+        last_words(actor.cold->reason);
+    }
+    drain_mailbox(here, actor);
+    tell_watchers(here, actor);
+    auto* parent = unlink_child(here, actor);
+    delete std::exchange(actor.cold, nullptr);
+    here.release_cell(actor);
+    if (parent != nullptr && (parent->main.flags & fiber::stopping) != 0) {
+        finish_later(here, *parent);
+    }
+    if (escalates) {
+        escalate(here, parent, why);
+    }
+}
+
+void launch(core& here, cell& actor) noexcept {
+    auto& cold = *actor.cold;
+    try {
+        auto& root = cold.recipe->start(actor);
+        root.parent = cold.parent;
+        root.previous = cold.previous;
+        root.next = cold.next;
+        actor.root = &root;
+        actor.main.resume = root.frame().address();
+        here.make_ready(actor.main);
+    } catch (...) {
+        cold.thrown = std::current_exception();
+        begin_stop(here, actor, exit_reason::failed, nullptr);
+    }
+}
+
+void restart(core& here, cell& actor) noexcept {
+    auto& cold = *actor.cold;
+    actor.main.flags &= static_cast<std::uint8_t>(~(fiber::stopping | fiber::cancelled));
+    actor.main.state = run_state::blocked;
+    cold.thrown = nullptr;
+    cold.why = nullptr;
+    cold.reason = exit_reason::stopped;
+    here.counters().restarted.add();
+    auto doublings = std::min(cold.restarts - 1, 20U);
+    auto& options = cold.supervision.restart();
+    auto wait = std::min(options.backoff * (1U << doublings), options.backoff_max);
+    if (wait <= duration::zero()) {
+        launch(here, actor);
+        return;
+    }
+    cold.restart_timer.fire = [](wheel_timer& timer) noexcept {
+        launch(this_core(), timer_of<cell>::owner_of(timer));
+    };
+    here.timers().arm(cold.restart_timer, here.now() + wait);
+}
+
+bool may_restart(core& here, cold_block& cold) noexcept {
+    auto& options = cold.supervision.restart();
+    auto now = here.turn_time();
+    if (cold.restarts == 0 || now - cold.window_start > options.within) {
+        cold.window_start = now;
+        cold.restarts = 0;
+    }
+    return ++cold.restarts <= options.times;
+}
+
+// The common end: nobody has to be told but a parent that waits for its children.
+void finish_plain(core& here, cell& actor) noexcept {
+    auto* parent = unlink_child(here, actor);
+    std::exchange(actor.root, nullptr)->frame().destroy();
+    if (actor.cold != nullptr) {
+        // A destructor did something that needed one, a watch for example.
+        delete std::exchange(actor.cold, nullptr);
+    }
+    drain_mailbox(here, actor);
+    here.release_cell(actor);
+    if (parent != nullptr && (parent->main.flags & fiber::stopping) != 0) {
+        finish_later(here, *parent);
+    }
+}
+
+// Everything of the actor has come to rest: decides what comes next.
+void finish(core& here, cell& actor) noexcept {
+    if (actor.cold == nullptr) {
+        finish_plain(here, actor);
+        return;
+    }
+    auto* cold = actor.cold;
+    bool escalates = false;
+    bool again = false;
+    if (cold->reason == exit_reason::failed) {
+        here.counters().failed.add();
+        here.owner().report({"actor failed", cold->why->actor, cold->why->message()});
+        auto decision = cold->supervision.decide(
+            cold->thrown ? cold->thrown : std::make_exception_ptr(std::runtime_error{"child failed"}));
+        escalates = decision == directive::escalate;
+        again = decision == directive::restart && cold->recipe && may_restart(here, *cold);
+    }
+    destroy_frames(actor);
+    if (again) {
+        restart(here, actor);
+        return;
+    }
+    if (cold->restart_for_mail && cold->reason == exit_reason::normal &&
+        actor.head != nullptr) {
+        actor.main.flags &= static_cast<std::uint8_t>(~(fiber::stopping | fiber::cancelled));
+        actor.main.state = run_state::blocked;
+        launch(here, actor);
+        return;
+    }
+    terminate(here, actor, escalates);
+}
+
+void try_finish(core& here, cell& actor) noexcept {
+    if ((actor.main.flags & fiber::stopping) == 0) {
+        return;
+    }
+    if (actor.cold != nullptr && actor.cold->children != 0) {
+        return;  // the last child to end comes back here
+    }
+    bool main_rests = at_rest(actor.main);
+    if (tasks_at_rest(actor) && main_rests) {
+        finish(here, actor);
+    }
+}
+
+}  // namespace
+
+// -- what cores call ------------------------------------------------------------------------------------
+
+void lifecycle::settle(core& here, fiber& line) noexcept {
+    auto& actor = owner_of(line);
+    bool stopping = (actor.main.flags & fiber::stopping) != 0;
+    if ((line.flags & fiber::is_task) != 0) {
+        if (!stopping) {
+            // A cancelled task that is in an operation comes back when the operation has ended.
+            if (line.state == run_state::finished || at_rest(line)) {
+                auto& child = static_cast<task_fiber&>(line);
+                child.settled(child);
+            }
+            return;
+        }
+    } else if (line.state == run_state::finished && !stopping) {
+        bool failed = actor.cold != nullptr && actor.cold->thrown != nullptr;
+        if (actor.cold == nullptr) {
+            actor.main.flags |= fiber::stopping;
+        } else {
+            begin_stop(here, actor, failed ? exit_reason::failed : exit_reason::normal, nullptr);
+        }
+    } else if (line.state == run_state::finished && actor.cold != nullptr && actor.cold->thrown) {
+        begin_stop(here, actor, exit_reason::failed, nullptr);
+    }
+    try_finish(here, actor);
+}
+
+void lifecycle::stop(core& here, handle target) noexcept {
+    if (auto* actor = here.find(target)) {
+        begin_stop(here, *actor, exit_reason::stopped, nullptr);
+    }
+}
+
+void lifecycle::stop_all(core& here) noexcept {
+    for (std::uint32_t slot = 0; slot < here.slots_used(); ++slot) {
+        auto& actor = here.cell_at(slot);
+        if ((actor.root != nullptr || actor.cold != nullptr) && place_of(actor).parent == none) {
+            begin_stop(here, actor, exit_reason::stopped, nullptr);
+        }
+    }
+}
+
+void lifecycle::abandon_all(core& here) noexcept {
+    for (std::uint32_t slot = 0; slot < here.slots_used(); ++slot) {
+        auto& actor = here.cell_at(slot);
+        if (actor.root != nullptr && actor.main.state == run_state::io) {
+            here.owner().report({"operation ignores cancellation", describe(here, actor.main),
+                                 "the actor is abandoned at the end of the process"});
+        }
+    }
+    here.owner().abandon();
+}
+
+void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept {
+    if ((target.main.flags & fiber::stopping) != 0) {
+        auto system = node->type->system;
+        system ? node->type->destroy(*node) : here.dead_letter(node, errc::terminated);
+        return;
+    }
+    auto limit = target.cold != nullptr ? target.cold->limit : mailbox_limit_default;
+    if (target.count >= limit && !node->type->system) {
+        auto policy = target.cold != nullptr ? target.cold->policy : mailbox_policy::refuse;
+        (policy == mailbox_policy::refuse ? here.counters().refused : here.counters().dropped).add();
+        if (policy == mailbox_policy::drop_oldest && !target.head->type->system) {
+            here.append(target, node);
+            node = target.head;
+            target.head = node->next;
+            --target.count;
+        }
+        if (node->type->request) {
+            here.fail_reply(static_cast<request_message*>(node)->header.reply, errc::overloaded);
+        }
+        node->type->destroy(*node);
+        return;
+    }
+    here.append(target, node);
+    if ((target.main.flags & fiber::task_receives) != 0) {
+        auto* receiver = std::exchange(target.cold->receiver, nullptr);
+        target.main.flags &= static_cast<std::uint8_t>(~fiber::task_receives);
+        here.make_ready(*receiver);
+    }
+}
+
+void lifecycle::admit(core& here, handle target, message* node, handle reply) noexcept {
+    auto* actor = here.find(target);
+    if (actor == nullptr || (actor->main.flags & fiber::stopping) != 0) {
+        here.fail_reply(reply, errc::terminated);
+        here.dead_letter(node, errc::terminated);
+        return;
+    }
+    auto limit = actor->cold != nullptr ? actor->cold->limit : mailbox_limit_default;
+    if (actor->count >= limit || (actor->cold != nullptr && !actor->cold->senders.empty())) {
+        cold_of(*actor).senders.push_back({node, reply});
+        actor->main.flags |= fiber::own_limit;
+        return;
+    }
+    here.deliver(target, node);
+    send_reply<void>(reply, result<void>{});
+}
+
+void lifecycle::taken(core& here, cell& target) noexcept {
+    auto& cold = *target.cold;
+    while (!cold.senders.empty() && target.count < cold.limit) {
+        auto waiting = cold.senders.front();
+        cold.senders.pop_front();
+        here.append(target, waiting.node);
+        send_reply<void>(waiting.reply, result<void>{});
+    }
+}
+
+void lifecycle::adopt(task_fiber& line) {
+    auto& cold = cold_of(*line.owner);
+    line.previous_sibling = nullptr;
+    line.next_sibling = cold.tasks;
+    if (cold.tasks != nullptr) {
+        cold.tasks->previous_sibling = &line;
+    }
+    cold.tasks = &line;
+}
+
+void lifecycle::disown(task_fiber& line) noexcept {
+    auto& cold = *line.owner->cold;
+    (line.previous_sibling != nullptr ? line.previous_sibling->next_sibling : cold.tasks) =
+        line.next_sibling;
+    if (line.next_sibling != nullptr) {
+        line.next_sibling->previous_sibling = line.previous_sibling;
+    }
+    line.next_sibling = line.previous_sibling = nullptr;
+}
+
+void lifecycle::receive_in_task(cell& actor, task_fiber* line) {
+    auto& cold = cold_of(actor);
+    COHORT_ASSERT(line == nullptr || (cold.receiver == nullptr && actor.main.state != run_state::idle),
+                  "only one coroutine of an actor waits for the next message at a time");
+    cold.receiver = line;
+    if (line != nullptr) {
+        actor.main.flags |= fiber::task_receives;
+    } else {
+        actor.main.flags &= static_cast<std::uint8_t>(~fiber::task_receives);
+    }
+}
+
+std::string lifecycle::describe(core& here, fiber& line) {
+    auto& actor = owner_of(line);
+    auto text = detail::name_of(here, actor) + "@" + address_text(actor.address());
+    auto* frame = line.state == run_state::io ? line.io->resume : line.resume;
+    if (line.state == run_state::finished || line.state == run_state::running || frame == nullptr) {
+        return text;  // what runs has no leaf to read
+    }
+    auto& leaf = std::coroutine_handle<promise_base>::from_address(frame).promise();
+    for (auto* each = &leaf; each != nullptr; each = each->parent) {
+        text += (each == &leaf ? " in " : " awaited by ") + function_of(*each);
+    }
+    return text;
+}
+
+// -- starting -------------------------------------------------------------------------------------------
+
+cell& detail::prepare_cell(core& here) { return here.acquire_cell(); }
+
+void detail::launch_cell(core& here, cell& slot, root_promise& root, cell* parent) noexcept {
+    slot.root = &root;
+    slot.main.resume = root.frame().address();
+    if (parent != nullptr) {
+        link_child(here, *parent, slot);
+        // A child that is born while its parent ends goes with it.
+        if ((parent->main.flags & fiber::stopping) != 0) {
+            here.urgently({[](core& home, handle target) noexcept { home.keeper().stop(home, target); },
+                           slot.address()});
+        }
+    }
+    here.make_ready(slot.main);
+}
+
+cell& detail::spawn_cell(core& here, cell* parent, std::unique_ptr<spawn_recipe> recipe,
+                         spawn_options options) {
+    auto& slot = here.acquire_cell();
+    root_promise* root = nullptr;
+    try {
+        auto& cold = lifecycle::cold_of(slot);
+        root = &recipe->start(slot);
+        if (options.supervision.may_restart() || options.restart_for_mail) {
+            cold.recipe = std::move(recipe);
+        }
+        cold.name = std::move(options.name);
+        cold.supervision = std::move(options.supervision);
+        cold.restart_for_mail = options.restart_for_mail;
+        cold.on_exit = std::move(options.on_exit);
+        cold.limit = std::max(1U, options.mailbox_limit);
+        cold.policy = options.policy;
+        if (cold.limit != mailbox_limit_default || cold.policy != mailbox_policy::refuse) {
+            slot.main.flags |= fiber::own_limit;
+        }
+    } catch (...) {
+        delete std::exchange(slot.cold, nullptr);
+        here.release_cell(slot);
+        throw;
+    }
+    launch_cell(here, slot, *root, parent);
+    return slot;
+}
+
+void detail::start_task(cell& actor, task<void> body) {
+    auto& here = this_core();
+    auto* line = new started_task{actor, std::move(body)};
+    line->settled = &settle_started;
+    line->resume = line->body.handle().address();
+    here.keeper().adopt(*line);
+    here.make_ready(*line);
+}
+
+void detail::watch(core& here, cell& watcher, handle target) {
+    auto& watching = lifecycle::cold_of(watcher).watching;
+    if (std::find(watching.begin(), watching.end(), target) != watching.end()) {
+        return;
+    }
+    watching.push_back(target);
+    auto self = watcher.address();
+    on_core_of(here, target, [target, self](core& home) { add_watcher(home, target, self); });
+}
+
+void detail::unwatch(core& here, cell& watcher, handle target) noexcept {
+    if (watcher.cold != nullptr && std::erase(watcher.cold->watching, target) != 0) {
+        auto self = watcher.address();
+        on_core_of(here, target, [target, self](core& home) { remove_watcher(home, target, self); });
+    }
+}
+
+// -- parking --------------------------------------------------------------------------------------------
+
+namespace {
+
+template <class Action>
+void each_line(cell& actor, Action action) noexcept {
+    action(actor.main);
+    if (actor.cold != nullptr) {
+        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
+            action(static_cast<fiber&>(*line));
+        }
+    }
+}
+
+}  // namespace
+
+void park(core& here, handle target) noexcept {
+    if (auto* actor = here.find(target)) {
+        each_line(*actor, [&](fiber& line) {
+            COHORT_ASSERT(line.state != run_state::running, "an actor is parked from outside");
+            if (line.state == run_state::ready && (line.flags & fiber::parked) == 0) {
+                here.unqueue(line);
+            }
+            line.flags |= fiber::parked;
+        });
+    }
+}
+
+void unpark(core& here, handle target) noexcept {
+    if (auto* actor = here.find(target)) {
+        each_line(*actor, [&](fiber& line) {
+            if ((line.flags & fiber::parked) != 0) {
+                line.flags &= static_cast<std::uint8_t>(~fiber::parked);
+                if (line.state == run_state::ready) {
+                    here.enqueue(line);
+                }
+            }
+        });
+    }
+}
+
+}  // namespace cohort

@@ -1,0 +1,180 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <utility>
+
+#include <cohort/actor/ask.hpp>
+#include <cohort/actor/protocol.hpp>
+
+namespace cohort {
+
+/// The address of an actor that understands `P`: a value of 16 bytes, free to copy and to send. It does
+/// not keep the actor alive; what is sent to an actor that is gone becomes a dead letter, and an ask of
+/// it ends at once with `errc::terminated`.
+///
+/// A ref to a wider protocol converts to a narrower one.
+///
+/// Thread: copied anywhere; its verbs are called from actors and tasks on a core.
+template <class P>
+class ref {
+public:
+    using protocol_type = P;
+
+    ref() = default;
+    explicit ref(handle address) noexcept : address_{address} {}
+    template <class Wider>
+        requires(!std::is_same_v<Wider, P> && detail::covers<Wider, P>)
+    ref(const ref<Wider>& other) noexcept : address_{other.address()} {}  // NOLINT
+
+    /// Whether it was ever set; says nothing about the actor's life.
+    explicit operator bool() const noexcept { return static_cast<bool>(address_); }
+    [[nodiscard]] handle address() const noexcept { return address_; }
+
+    /// Sends a message: at most once, in order between the same two actors, never waiting. A full
+    /// mailbox acts by its policy.
+    template <class M>
+    void tell(M&& content) const {
+        using type = std::remove_cvref_t<M>;
+        detail::check_tell<P, type>();
+        if constexpr (detail::lists<P, type>) {
+            tell_payload<type>(std::forward<M>(content));
+        }
+    }
+    /// The same, with the message made in place from its fields.
+    template <class M, class... Args>
+    void tell(Args&&... fields) const {
+        detail::check_tell<P, M>();
+        if constexpr (detail::lists<P, M>) {
+            tell_payload<M>(M{std::forward<Args>(fields)...});
+        }
+    }
+
+    /// Sends a request and waits for its answer: `result<T>` where the reply is `T` or `result<T>`.
+    ///
+    /// Ownership:    arguments are moved into the message; nothing is borrowed after the call.
+    /// Thread:       call on a core; resumes there.
+    /// Errors:       `timeout` (outcome unknown), `overloaded` (certainly not executed), `terminated`,
+    ///               `no_reply`.
+    /// Cancellation: dropping the awaiter gives the answer up; the callee may still run the request.
+    template <class M, class... Args>
+    [[nodiscard]] auto ask(ask_deadline until, Args&&... fields) const {
+        detail::check_ask<P, M>();
+        if constexpr (detail::lists<P, M> && has_reply<M>) {
+            return ask_operation<M>{address_, until.value, std::forward<Args>(fields)...};
+        }
+    }
+
+    /// Sends a message and waits until the mailbox has taken it.
+    ///
+    /// Errors: `terminated`.
+    /// Cancellation: dropping the awaiter ends the wait; the message may still arrive.
+    template <class M, class... Args>
+    [[nodiscard]] auto send(Args&&... fields) const {
+        detail::check_tell<P, M>();
+        if constexpr (detail::lists<P, M>) {
+            return send_operation<M>{address_, M{std::forward<Args>(fields)...}};
+        }
+    }
+    template <class M>
+    [[nodiscard]] auto send(M&& content) const {
+        return send<std::remove_cvref_t<M>, M>(std::forward<M>(content));
+    }
+
+    friend bool operator==(const ref&, const ref&) noexcept = default;
+
+private:
+    template <class M>
+    class [[nodiscard]] ask_operation : public pending_ask<reply_value<M>> {
+    public:
+        template <class... Args>
+        ask_operation(handle to, deadline until, Args&&... fields)
+            : pending_ask<reply_value<M>>{until} {
+            auto& here = this_core();
+            here.counters().asks.add();
+            auto header = request_header{this->reply_address(), until};
+            if (until.at <= here.turn_time()) {
+                this->fail_now(error{errc::timeout}.with(executed::no));
+            } else if (COHORT_LIKELY(to.core() == here.id())) {
+                auto* node = make_node<ask_node<M>>(ask_type<M>, std::forward<Args>(fields)...);
+                node->header = header;
+                here.deliver(to, node);
+            } else if (!to) {
+                this->fail_now(error{errc::terminated}.with(executed::no));
+            } else if (!here.post(to.core(), request{to, header, M{std::forward<Args>(fields)...}}, true)) {
+                here.counters().ring_refused.add();
+                this->fail_now(errc::overloaded);
+            }
+        }
+
+    private:
+        struct request {
+            handle to;
+            request_header header;
+            M payload;
+            void operator()(core& home) {
+                auto* node = make_node<ask_node<M>>(ask_type<M>, std::move(payload));
+                node->header = header;
+                home.deliver(to, node);
+            }
+        };
+    };
+
+    template <class M>
+    class [[nodiscard]] send_operation : public pending_ask<void> {
+    public:
+        send_operation(handle to, M content) : pending_ask<void>{deadline{time_point::max(), 0}} {
+            auto& here = this_core();
+            auto reply = this->reply_address();
+            if (!to) {
+                this->fail_now(error{errc::terminated}.with(executed::no));
+                return;
+            }
+            auto arrive = [to, reply, content = std::move(content)](core& home) mutable {
+                auto* node = make_node<tell_node<M>>(tell_type<M>, std::move(content));
+                home.keeper().admit(home, to, node, reply);
+            };
+            if (to.core() == here.id()) {
+                arrive(here);
+            } else {
+                here.post(to.core(), std::move(arrive));
+            }
+        }
+    };
+
+    template <class M>
+    struct delivery {
+        handle to;
+        M payload;
+        void operator()(core& home) {
+            home.deliver(to, make_node<tell_node<M>>(tell_type<M>, std::move(payload)));
+        }
+    };
+
+    template <class M, class Content>
+    void tell_payload(Content&& content) const {
+        auto& here = this_core();
+        if (COHORT_LIKELY(address_.core() == here.id())) {
+            here.deliver(address_, make_node<tell_node<M>>(tell_type<M>, std::forward<Content>(content)));
+        } else if (!address_) {
+            here.counters().dead_letters.add();
+        } else if (!here.post(address_.core(), delivery<M>{address_, M(std::forward<Content>(content))},
+                              true)) {
+            here.counters().ring_refused.add();
+        }
+    }
+
+    handle address_;
+    // Which node, and which incarnation of it; peer 0 is this node.
+    std::uint32_t peer_ = 0;
+    std::uint32_t peer_generation_ = 0;
+};
+
+}  // namespace cohort
+
+template <class P>
+struct std::hash<cohort::ref<P>> {
+    std::size_t operator()(const cohort::ref<P>& target) const noexcept {
+        return std::hash<cohort::handle>{}(target.address());
+    }
+};

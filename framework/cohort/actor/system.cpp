@@ -1,0 +1,119 @@
+#include <cohort/actor/system.hpp>
+
+#include <cstdio>
+
+#include <cohort/task/combinators.hpp>
+
+namespace cohort {
+
+system::system(runtime_options options)
+    : own_world_{make_real_world()},
+      world_{own_world_.get()},
+      runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {}
+
+system::system(cohort::world& world, runtime_options options)
+    : world_{&world},
+      runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {}
+
+system::~system() {
+    runtime_->request_stop();
+    join();
+    // Actors may hold what extensions own.
+    runtime_.reset();
+    extensions_.clear();
+}
+
+void system::run_here(core& target, const std::function<void(core&)>& action) {
+    auto* outer = std::exchange(current_core, &target);
+    try {
+        action(target);
+    } catch (...) {
+        current_core = outer;
+        throw;
+    }
+    current_core = outer;
+}
+
+result<void> system::start() {
+    COHORT_ASSERT(!started_, "a system is started once");
+    started_ = true;
+    if (!world_->simulated()) {
+        runtime_->start();
+    }
+    for (auto& module : extensions_) {
+        auto outcome = module->start(*this);
+        if (!outcome) {
+            return error{outcome.error().code(), std::string{module->name()} + " could not start", "system",
+                         outcome.error()};
+        }
+        ++extensions_started_;
+    }
+    return {};
+}
+
+namespace {
+
+task<void> stop_extension(extension& module, cohort::runtime& node, duration share) {
+    auto ended = co_await with_timeout(share, module.stop());
+    if (!ended) {
+        node.report({"shutdown phase timed out", std::string{module.name()}, ended.error().message()});
+    }
+}
+
+behavior<detail::silent> stop_in_order(context<detail::silent>, std::vector<extension*> modules,
+                                       cohort::runtime* node) {
+    auto share = node->options().stop_grace;
+    for (auto* module : modules) {
+        co_await stop_extension(*module, *node, share);
+    }
+    node->request_stop();
+}
+
+}  // namespace
+
+void system::shutdown() {
+    if (shutting_down_.exchange(true)) {
+        return;
+    }
+    auto modules = std::vector<extension*>{};
+    for (auto i = extensions_started_; i-- > 0;) {
+        modules.push_back(extensions_[i].get());
+    }
+    runtime_->post(0, [modules = std::move(modules), node = runtime_.get()](core& here) mutable {
+        detail::spawn_plain(here, nullptr, &stop_in_order, std::move(modules), node);
+    });
+}
+
+int system::join() {
+    if (runtime_) {
+        runtime_->join();
+    }
+    return runtime_ && !runtime_->failed_because().empty() ? 1 : 0;
+}
+
+int system::run() {
+    // The handler comes first: threads inherit the blocked signals.
+    world_->on_termination([this] { shutdown(); });
+    auto started = start();
+    if (!started) {
+        std::fprintf(stderr, "%s\n", started.error().message().c_str());
+        shutdown();
+        join();
+        return 1;
+    }
+    return join();
+}
+
+bool system::ready() const noexcept {
+    if (shutting_down_ || extensions_started_ != extensions_.size()) {
+        return false;
+    }
+    for (const auto& module : extensions_) {
+        if (!module->ready()) {
+            return false;
+        }
+    }
+    return true;
+}
+
+}  // namespace cohort

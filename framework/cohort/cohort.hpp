@@ -1,0 +1,5 @@
+#pragma once
+
+/// Everything an application writes actors with.
+#include <cohort/actor/system.hpp>
+#include <cohort/task/combinators.hpp>

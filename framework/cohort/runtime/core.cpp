@@ -1,0 +1,510 @@
+#include <cohort/runtime/core.hpp>
+
+#include <algorithm>
+#include <new>
+
+#include <sys/mman.h>
+
+#include <cohort/runtime/runtime.hpp>
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+namespace cohort {
+namespace {
+
+constexpr std::size_t table_bytes = std::size_t{slots_max} * sizeof(cell);
+constexpr duration slice_time_aim = std::chrono::microseconds{100};
+
+void relax() noexcept {
+#if defined(__x86_64__)
+    _mm_pause();
+#endif
+}
+
+cell* reserve_table() {
+    auto* memory = ::mmap(nullptr, table_bytes, PROT_READ | PROT_WRITE,
+                          MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (memory == MAP_FAILED) {
+        throw std::bad_alloc{};
+    }
+    return static_cast<cell*>(memory);
+}
+
+}  // namespace
+
+core::core(runtime& owner, std::uint32_t id, std::uint32_t cores)
+    : id_{id},
+      cells_{reserve_table()},
+      links_(cores),
+      pending_{id},
+      keeper_{&owner.keeper()},
+      owner_{owner},
+      reactor_{owner.world().make_reactor()},
+      wheel_{owner.world().now()} {
+    turn_time_ = now();
+    probe_.state = run_state::blocked;
+}
+
+core::~core() {
+    auto* record = inbox_.exchange(nullptr);
+    while (record != nullptr) {
+        auto* next = record->next;
+        auto boxed = record->boxed;
+        record->apply(nullptr, record);
+        if (boxed) {
+            ::operator delete(record);
+        }
+        record = next;
+    }
+    for (auto& to : links_) {
+        while (auto* boxed = to.overflow_head) {
+            to.overflow_head = boxed->next;
+            boxed->apply(nullptr, boxed);
+            ::operator delete(boxed);
+        }
+        if (to.in == nullptr) {
+            continue;
+        }
+        while (auto* left = to.in->front()) {
+            auto size = left->size;
+            left->apply(nullptr, left);
+            to.in->pop(size);
+        }
+    }
+    // Operations that never came back are destroyed with the reactor, before their cells.
+    reactor_.reset();
+    ::munmap(cells_, table_bytes);
+}
+
+cohort::world& core::world() const noexcept { return owner_.world(); }
+
+time_point core::now() const noexcept { return owner_.world().now(); }
+
+cell& core::acquire_cell() {
+    cell* found;
+    // First in, first out: a slot rests as long as possible before its number is used again.
+    if (free_head_ != nullptr) {
+        found = free_head_;
+        free_head_ = reinterpret_cast<cell*>(found->main.next);
+        if (free_head_ == nullptr) {
+            free_tail_ = nullptr;
+        }
+    } else {
+        if (slots_used_ == slots_max) {
+            throw std::bad_alloc{};
+        }
+        found = new (&cells_[slots_used_]) cell;
+        found->position = (id_ << 24) | slots_used_;
+        found->main.generation = 1;
+        ++slots_used_;
+    }
+    found->main.next = nullptr;
+    ++live_;
+    counters_.spawned.add();
+    return *found;
+}
+
+void core::release_cell(cell& dead) noexcept {
+    COHORT_ASSERT(dead.head == nullptr && dead.count == 0, "a released actor's mailbox is empty");
+    COHORT_ASSERT(dead.root == nullptr && dead.cold == nullptr, "a released actor owns nothing");
+    auto generation = dead.main.generation + 1;
+    auto position = dead.position;
+    dead = cell{};
+    dead.position = position;
+    dead.main.generation = generation;
+    --live_;
+    counters_.stopped.add();
+    if (generation == 0) {
+        return;  // wrapped: the slot is retired, old handles must never match again
+    }
+    (free_tail_ != nullptr ? free_tail_->main.next : reinterpret_cast<fiber*&>(free_head_)) = &dead.main;
+    free_tail_ = &dead;
+}
+
+void core::dead_letter(message* node, errc why) noexcept {
+    if (node->type->request) {
+        fail_reply(static_cast<request_message*>(node)->header.reply, why);
+    }
+    counters_.dead_letters.add();
+    node->type->destroy(*node);
+}
+
+void core::fail_reply(handle pending, errc why) noexcept {
+    if (!pending) {
+        return;
+    }
+    if (pending.core() == id_) {
+        if (auto* answer = pending_.find(pending)) {
+            answer->fail(*answer, why);
+        } else {
+            counters_.late_replies.add();
+        }
+        return;
+    }
+    post(pending.core(), [pending, why](core& home) { home.fail_reply(pending, why); });
+}
+
+void core::unqueue(fiber& line) noexcept {
+    fiber* before = nullptr;
+    for (auto* each = run_head_; each != nullptr; before = each, each = each->next) {
+        if (each == &line) {
+            (before != nullptr ? before->next : run_head_) = line.next;
+            if (run_tail_ == &line) {
+                run_tail_ = before;
+            }
+            return;
+        }
+    }
+    COHORT_ASSERT(false, "a ready fiber is in the run queue");
+}
+
+// -- other cores ------------------------------------------------------------------------------------
+
+void core::publish(link& to) noexcept {
+    to.unpublished = 0;
+    to.out->publish();
+    to.peer->wake_if_sleeping();
+}
+
+void core::wake_if_sleeping() noexcept {
+    if (sleeping_.load(std::memory_order_seq_cst) &&
+        sleeping_.exchange(false, std::memory_order_seq_cst)) {
+        reactor_->wake();
+    }
+}
+
+void core::overflow(link& to, ring_record* record) noexcept {
+    counters_.ring_overflow.add();
+    record->next = nullptr;
+    (to.overflow_head != nullptr ? to.overflow_tail->next : to.overflow_head) = record;
+    to.overflow_tail = record;
+    to.overflow_bytes += record->size;
+}
+
+namespace {
+
+// Stands in the ring for a record that lies elsewhere.
+struct boxed_record {
+    ring_record* boxed;
+
+    explicit boxed_record(ring_record* record) noexcept : boxed{record} {}
+    boxed_record(boxed_record&& other) noexcept : boxed{std::exchange(other.boxed, nullptr)} {}
+    boxed_record& operator=(boxed_record&&) = delete;
+    ~boxed_record() {
+        if (boxed != nullptr) {
+            boxed->apply(nullptr, boxed);
+            ::operator delete(boxed);
+        }
+    }
+    void operator()(core& here) {
+        auto* record = std::exchange(boxed, nullptr);
+        record->apply(&here, record);
+        ::operator delete(record);
+    }
+};
+
+}  // namespace
+
+void core::move_overflow(link& to) noexcept {
+    using record_type = ring_action<boxed_record>;
+    constexpr auto size = static_cast<std::uint32_t>((sizeof(record_type) + 15) & ~15UL);
+    while (to.overflow_head != nullptr) {
+        auto* memory = to.out->reserve(size);
+        if (memory == nullptr) {
+            return;
+        }
+        auto* boxed = to.overflow_head;
+        to.overflow_head = boxed->next;
+        to.overflow_bytes -= boxed->size;
+        auto* record = new (memory) record_type(boxed_record{boxed});
+        record->size = size;
+        record->apply = &record_type::run;
+        to.out->commit(size);
+        ++to.unpublished;
+    }
+}
+
+void core::flush() noexcept {
+    for (auto& to : links_) {
+        if (to.overflow_head != nullptr) {
+            move_overflow(to);
+        }
+        if (to.unpublished != 0) {
+            publish(to);
+        }
+    }
+}
+
+void core::apply(ring_record* record) noexcept {
+    auto boxed = record->boxed;
+    record->apply(this, record);
+    if (boxed) {
+        ::operator delete(record);
+    }
+}
+
+bool core::drain_rings() noexcept {
+    constexpr int records_max = 1024;
+    bool any = false;
+    for (auto& from : links_) {
+        if (from.in == nullptr) {
+            continue;
+        }
+        int taken = 0;
+        while (auto* record = from.in->front()) {
+            auto size = record->size;
+            record->apply(this, record);
+            from.in->pop(size);
+            if (++taken == records_max) {
+                break;
+            }
+        }
+        if (taken != 0) {
+            from.in->release();
+            any = true;
+        }
+    }
+    return any;
+}
+
+void core::post_external(ring_record* record) noexcept {
+    auto* first = inbox_.load(std::memory_order_relaxed);
+    do {
+        record->next = first;
+    } while (!inbox_.compare_exchange_weak(first, record, std::memory_order_seq_cst));
+    wake_if_sleeping();
+}
+
+bool core::drain_inbox() noexcept {
+    if (inbox_.load(std::memory_order_relaxed) == nullptr) {
+        return false;
+    }
+    // The inbox is a stack; turning it round gives the order of posting.
+    ring_record* ordered = nullptr;
+    for (auto* record = inbox_.exchange(nullptr, std::memory_order_acquire); record != nullptr;) {
+        auto* next = std::exchange(record->next, ordered);
+        ordered = record;
+        record = next;
+    }
+    while (ordered != nullptr) {
+        auto* next = ordered->next;
+        apply(ordered);
+        ordered = next;
+    }
+    return true;
+}
+
+// -- the loop -----------------------------------------------------------------------------------------
+
+void core::run_slice(fiber& line) noexcept {
+    auto& actor = owner_of(line);
+    if (COHORT_LIKELY((line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
+        current_ = &line;
+        line.state = run_state::running;
+        budget_ = std::clamp(static_cast<int>(actor.count), 64, turn_messages_);
+        std::coroutine_handle<>::from_address(line.resume).resume();
+        current_ = nullptr;
+        if (!COHORT_LIKELY(!slow_.load(std::memory_order_relaxed))) {
+            report_slow(line);
+        }
+        COHORT_ASSERT(line.state != run_state::running, "a fiber that returned says what it waits for");
+        if (COHORT_LIKELY(line.state != run_state::finished &&
+                          (line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
+            return;
+        }
+    } else {
+        line.state = run_state::blocked;
+    }
+    keeper_->settle(*this, line);
+}
+
+void core::run_urgent() noexcept {
+    // A command may add more.
+    for (std::size_t i = 0; i < urgent_.size(); ++i) {
+        auto command = urgent_[i];
+        command.function(*this, command.address);
+    }
+    urgent_.clear();
+}
+
+bool core::run_queue() noexcept {
+    if (run_head_ == nullptr && urgent_.empty()) {
+        return false;
+    }
+    int left = turn_messages_;
+    running_.store(true, std::memory_order_relaxed);
+    for (int slices = 1; slices <= slices_per_turn * 16 && left > 0; ++slices) {
+        if (!COHORT_LIKELY(urgent_.empty())) {
+            run_urgent();
+        }
+        auto* line = run_head_;
+        if (line == nullptr) {
+            break;
+        }
+        run_head_ = line->next;
+        if (run_head_ == nullptr) {
+            run_tail_ = nullptr;
+        }
+        if (!COHORT_LIKELY(line != &probe_)) {
+            probe_.state = run_state::blocked;
+            counters_.queue_delay.add(now() - probe_sent_);
+            continue;
+        }
+        auto given = counters_.messages.value();
+        run_slice(*line);
+        left -= std::max(1, static_cast<int>(counters_.messages.value() - given));
+        if (slices % 16 == 0) {
+            flush();
+        }
+    }
+    running_.store(false, std::memory_order_relaxed);
+    slice_count_.store(slice_count_.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+    if (!urgent_.empty()) {
+        run_urgent();
+    }
+    measure(now(), turn_messages_ - left);
+    return true;
+}
+
+// Adapts how much one turn may run, so that it lasts about 100 us whatever a message costs.
+void core::measure(time_point after, int messages) noexcept {
+    auto spent = static_cast<double>((after - turn_time_).count());
+    if (messages >= 16 || spent > static_cast<double>(slice_time_aim.count())) {
+        ns_per_message_ += (spent / std::max(1, messages) - ns_per_message_) * 0.125;
+        auto fits = static_cast<double>(slice_time_aim.count()) / std::max(1.0, ns_per_message_);
+        turn_messages_ = static_cast<int>(std::clamp(fits, 64.0, double{messages_per_turn}));
+    }
+}
+
+void core::report_slow(fiber& line) noexcept {
+    slow_.store(false, std::memory_order_relaxed);
+    counters_.slow_slices.add();
+    owner_.report({"slow slice", keeper_->describe(*this, line),
+                   "held its core longer than the watchdog's limit"});
+}
+
+void core::probe_queue() noexcept {
+    if (probe_.state == run_state::blocked && run_head_ != nullptr &&
+        turn_time_ - probe_sent_ >= std::chrono::milliseconds{1}) {
+        probe_sent_ = turn_time_;
+        probe_.state = run_state::ready;
+        enqueue(probe_);
+    }
+}
+
+bool core::turn() {
+    turn_time_ = now();
+    counters_.turns.add();
+    bool worked = drain_rings();
+    worked |= drain_inbox();
+    wheel_.advance(turn_time_);
+    probe_queue();
+    worked |= run_queue();
+    flush();
+    polled_work_ = reactor_->poll() != 0;
+    return worked || polled_work_ || run_head_ != nullptr || !urgent_.empty();
+}
+
+bool core::incoming() noexcept {
+    if (inbox_.load(std::memory_order_seq_cst) != nullptr) {
+        return true;
+    }
+    return std::any_of(links_.begin(), links_.end(),
+                       [](const link& from) { return from.in != nullptr && !from.in->empty(); });
+}
+
+bool core::has_work() noexcept {
+    if (run_head_ != nullptr || !urgent_.empty() || incoming()) {
+        return true;
+    }
+    return std::any_of(links_.begin(), links_.end(), [](const link& to) {
+        return to.overflow_head != nullptr || to.unpublished != 0;
+    });
+}
+
+// Spinning pays when another core is about to answer: it turns a wake-up of 30 us into 0.1. The time it
+// is given halves whenever it was fruitless, so an idle process does not spin.
+bool core::spin() noexcept {
+    if (spin_time_ < std::chrono::microseconds{1}) {
+        return false;
+    }
+    auto limit = owner_.options().spin_max;
+    auto started = now();
+    for (;;) {
+        for (int i = 0; i < 64; ++i) {
+            if (incoming()) {
+                spin_time_ = limit;
+                return true;
+            }
+            relax();
+        }
+        auto spent = now() - started;
+        if (spent >= spin_time_) {
+            spin_time_ = spin_time_ / 2;
+            return false;
+        }
+        if (reactor_->poll() != 0) {
+            return true;
+        }
+    }
+}
+
+void core::idle() {
+    flush();
+    if (spin()) {
+        return;
+    }
+    sleeping_.store(true, std::memory_order_seq_cst);
+    if (has_work()) {
+        sleeping_.store(false, std::memory_order_seq_cst);
+        return;
+    }
+    counters_.sleeps.add();
+    reactor_->wait(wheel_.next_deadline());
+    sleeping_.store(false, std::memory_order_seq_cst);
+    if (incoming() && links_.size() > 1) {
+        // Another core has something to say: probably not for the last time.
+        spin_time_ = std::min(owner_.options().spin_max,
+                              std::max(spin_time_ * 2, duration{std::chrono::microseconds{8}}));
+    }
+}
+
+void core::run() {
+    current_core = this;
+    bool drained = false;
+    auto abandon_at = time_point{};
+    for (;;) {
+        bool worked = turn();
+        if (!COHORT_LIKELY(!owner_.stopping_.load(std::memory_order_relaxed))) {
+            if (!stopping_) {
+                stopping_ = true;
+                abandon_at = now() + owner_.options().stop_grace;
+                keeper_->stop_all(*this);
+                continue;
+            }
+            if (!drained && live_ != 0 && turn_time_ >= abandon_at) {
+                keeper_->abandon_all(*this);
+            }
+            if (!drained && live_ == 0) {
+                drained = true;
+                owner_.core_drained();
+            }
+            if (owner_.drained()) {
+                break;
+            }
+            if (!worked) {
+                flush();
+                reactor_->wait(turn_time_ + std::chrono::milliseconds{1});
+            }
+            continue;
+        }
+        if (!worked) {
+            idle();
+        }
+    }
+    current_core = nullptr;
+}
+
+}  // namespace cohort
