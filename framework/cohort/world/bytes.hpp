@@ -11,8 +11,8 @@
 
 namespace cohort {
 
-/// Immutable bytes, shared by all copies: a value travels from the origin through actors into a socket
-/// without being copied.
+/// Immutable bytes, shared by all copies: a value travels from the origin through actors into a
+/// socket without being copied.
 ///
 /// Ownership: the memory lives as long as one copy or one slice of it.
 /// Thread:    any; copies may be used and dropped on different threads.
@@ -37,7 +37,8 @@ public:
         return out;
     }
 
-    bytes(const bytes& other) noexcept : owner_{other.owner_}, data_{other.data_}, size_{other.size_} {
+    bytes(const bytes& other) noexcept
+        : owner_{other.owner_}, data_{other.data_}, size_{other.size_} {
         if (owner_ != nullptr) {
             owner_->uses.fetch_add(1, std::memory_order_relaxed);
         }
@@ -68,7 +69,8 @@ public:
 
     /// A part that shares the memory.
     [[nodiscard]] bytes slice(std::size_t offset, std::size_t size) const {
-        COHORT_ASSERT(offset <= size_ && size <= size_ - offset, "a slice reaches behind its bytes");
+        COHORT_ASSERT(offset <= size_ && size <= size_ - offset,
+                      "a slice reaches behind its bytes");
         auto out = *this;
         out.data_ += offset;
         out.size_ = size;

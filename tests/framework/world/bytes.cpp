@@ -34,7 +34,8 @@ TEST(bytes, are_empty_after_a_move_and_by_default) {
 }
 
 TEST(bytes, are_filled_in_place) {
-    auto value = bytes::make(3, [](std::span<char> room) { room[0] = 'a', room[1] = '\0', room[2] = 'c'; });
+    auto value =
+        bytes::make(3, [](std::span<char> room) { room[0] = 'a', room[1] = '\0', room[2] = 'c'; });
     EXPECT_EQ(value, std::string_view("a\0c", 3));
     EXPECT_TRUE(bytes::make(0, [](std::span<char>) { FAIL() << "nothing to fill"; }).empty());
 }

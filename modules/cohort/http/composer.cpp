@@ -1,0 +1,158 @@
+#include <cohort/http/composer.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <chrono>
+#include <cstdio>
+
+namespace cohort {
+namespace {
+
+// What a connection keeps of its output string between two batches.
+constexpr std::size_t kept_text_bytes = 16 * 1024;
+
+std::string_view status_line(int status) noexcept {
+    // The answers of a busy server; the others are put together.
+    switch (status) {
+        case 200:
+            return "HTTP/1.1 200 OK\r\n";
+        case 204:
+            return "HTTP/1.1 204 No Content\r\n";
+        case 304:
+            return "HTTP/1.1 304 Not Modified\r\n";
+        case 404:
+            return "HTTP/1.1 404 Not Found\r\n";
+        case 503:
+            return "HTTP/1.1 503 Service Unavailable\r\n";
+        default:
+            return {};
+    }
+}
+
+void append_number(std::string& out, std::uint64_t value) {
+    auto digits = std::array<char, 20>{};
+    auto* last = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
+    out.append(digits.data(), last);
+}
+
+}  // namespace
+
+std::string_view date_line::at(wall_time now) {
+    auto second = std::chrono::floor<std::chrono::seconds>(now);
+    if (size_ != 0 && second.time_since_epoch().count() == second_) {
+        return {text_.data(), size_};
+    }
+    static constexpr std::array<const char*, 7> days{"Sun", "Mon", "Tue", "Wed",
+                                                     "Thu", "Fri", "Sat"};
+    static constexpr std::array<const char*, 12> months{"Jan", "Feb", "Mar", "Apr", "May", "Jun",
+                                                        "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
+    auto midnight = std::chrono::floor<std::chrono::days>(second);
+    auto date = std::chrono::year_month_day{midnight};
+    auto time = std::chrono::hh_mm_ss{second - midnight};
+    auto written = std::snprintf(
+        text_.data(), text_.size(), "Date: %s, %02u %s %04d %02d:%02d:%02d GMT\r\n",
+        days[std::chrono::weekday{midnight}.c_encoding()], static_cast<unsigned>(date.day()),
+        months[static_cast<unsigned>(date.month()) - 1], static_cast<int>(date.year()),
+        static_cast<int>(time.hours().count()), static_cast<int>(time.minutes().count()),
+        static_cast<int>(time.seconds().count()));
+    COHORT_ASSERT(written > 0 && static_cast<std::size_t>(written) < text_.size(),
+                  "a date of this millennium fits its line");
+    size_ = static_cast<std::size_t>(written);
+    second_ = second.time_since_epoch().count();
+    return {text_.data(), size_};
+}
+
+void composer::append(const response& answer, bool with_body, connection_after after,
+                      std::string_view date) {
+    const auto& data = answer.data();
+    auto line = status_line(data.status);
+    if (!line.empty()) {
+        text_.append(line);
+    } else {
+        text_.append("HTTP/1.1 ");
+        append_number(text_, static_cast<std::uint64_t>(data.status));
+        text_.append(" ").append(reason_phrase(data.status)).append("\r\n");
+    }
+    text_.append(date);
+    text_.append(data.lines);
+    auto body = data.body();
+    // These two have no body by definition, and a length would only confuse (RFC 9110, 8.6).
+    auto bodiless = data.status == 204 || data.status == 304;
+    if (!bodiless) {
+        text_.append("Content-Length: ");
+        append_number(text_, body.size());
+        text_.append("\r\n");
+    }
+    if (after == connection_after::closes) {
+        text_.append("Connection: close\r\n");
+    } else if (after == connection_after::stays_explicitly) {
+        text_.append("Connection: keep-alive\r\n");
+    }
+    text_.append("\r\n");
+    if (bodiless || !with_body) {
+        return;
+    }
+    if (data.shared.size() >= shared_bytes_min) {
+        shared_.push_back({text_.size(), data.shared});
+        shared_size_ += data.shared.size();
+    } else {
+        text_.append(body);
+    }
+}
+
+std::size_t composer::pieces(std::span<std::string_view> out) const {
+    auto count = std::size_t{0};
+    auto from = sent_;
+    auto put = [&](std::string_view piece) {
+        if (!piece.empty() && count < out.size()) {
+            out[count++] = piece;
+        }
+    };
+    for (const auto& body : shared_) {
+        put(std::string_view{text_}.substr(from, body.offset - from));
+        put(body.content.view());
+        from = body.offset;
+        if (count == out.size()) {
+            return count;
+        }
+    }
+    put(std::string_view{text_}.substr(from));
+    return count;
+}
+
+void composer::consume(std::size_t size) {
+    COHORT_ASSERT(size <= this->size(), "more bytes were sent than there were");
+    while (size > 0) {
+        auto text_end = shared_.empty() ? text_.size() : shared_.front().offset;
+        auto part = std::min(size, text_end - sent_);
+        sent_ += part;
+        size -= part;
+        if (size == 0) {
+            break;
+        }
+        auto& body = shared_.front();
+        part = std::min(size, body.content.size());
+        body.content = body.content.slice(part, body.content.size() - part);
+        shared_size_ -= part;
+        size -= part;
+        if (body.content.empty()) {
+            shared_.pop_front();
+        }
+    }
+    if (empty()) {
+        sent_ = 0;
+        if (text_.capacity() > kept_text_bytes) {
+            text_ = std::string{};
+        }
+        text_.clear();
+    } else if (sent_ > kept_text_bytes && sent_ * 2 > text_.size()) {
+        // A connection that is never quite idle must not keep all that it ever sent.
+        text_.erase(0, sent_);
+        for (auto& body : shared_) {
+            body.offset -= sent_;
+        }
+        sent_ = 0;
+    }
+}
+
+}  // namespace cohort

@@ -1,0 +1,478 @@
+#include <cohort/http/request_reader.hpp>
+
+#include <algorithm>
+#include <cstring>
+#include <optional>
+#include <string>
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <boost/beast/http/error.hpp>
+
+#include <cohort/http/percent.hpp>
+
+namespace cohort {
+namespace {
+
+namespace beast_http = boost::beast::http;
+using beast_error = boost::beast::error_code;
+
+constexpr std::size_t first_buffer_bytes = 2048;
+constexpr std::size_t read_bytes_min = 512;
+// A length is only a claim until the bytes are here.
+constexpr std::size_t body_reserve_bytes_max = 64 * 1024;
+// From any chunk's line on at least these are still to come (`0`, two line ends). Beast 1.81
+// asserts it instead of asking for more.
+constexpr std::size_t chunk_tail_bytes_min = 5;
+
+// Beast reads the syntax; this class keeps what it finds as offsets into the request's own head,
+// which costs a third less than Beast's own message type and allocates nothing.
+class syntax final : public beast_http::basic_parser<true> {
+public:
+    syntax(detail::request_data& out, const request_limits& limits) : out_{out} {
+        // Lines and headers are counted before Beast sees them, so that its own limit, which counts
+        // what one call was given, never decides.
+        header_limit(
+            static_cast<std::uint32_t>(limits.line_bytes_max + limits.header_bytes_max + 8));
+        body_limit(limits.body_bytes_max);
+    }
+
+    /// Parses bytes that stand at `offset` of the head; false when they are no such part of a head.
+    bool put_head(std::size_t offset, bool whole) {
+        auto error = beast_error{};
+        head_size_ = out_.head.size();
+        auto size = head_size_ - offset;
+        auto used = put(boost::asio::const_buffer{out_.head.data() + offset, size}, error);
+        if (error == beast_http::error::body_limit) {
+            failure_ = {413, "the body is over the limit"};
+        } else if (used != size ||
+                   (whole ? error.failed() : error != beast_http::error::need_more)) {
+            set_failure(
+                {400, offset == 0 ? "the request line is malformed" : "a header is malformed"});
+        }
+        return failure_.status == 0;
+    }
+
+    /// Parses bytes of the body; `error` is `need_more` when these are too few to go on.
+    std::size_t put_body(std::string_view bytes, beast_error& error) {
+        return put(boost::asio::const_buffer{bytes.data(), bytes.size()}, error);
+    }
+
+    [[nodiscard]] bool at_chunk_line() const { return chunked() && chunk_left_ == 0; }
+    [[nodiscard]] const broken_request& failure() const noexcept { return failure_; }
+    [[nodiscard]] bool expects_continue() const noexcept { return expects_continue_; }
+    [[nodiscard]] int hosts() const noexcept { return hosts_; }
+
+private:
+    void set_failure(broken_request failure) noexcept {
+        if (failure_.status == 0) {
+            failure_ = failure;
+        }
+    }
+    void refuse(beast_error& error, broken_request failure) {
+        set_failure(failure);
+        error = beast_http::error::bad_value;
+    }
+    [[nodiscard]] detail::text_slice slice(boost::beast::string_view text) const {
+        if (text.empty()) {
+            return {};
+        }
+        const auto* base = out_.head.data();
+        COHORT_ASSERT(text.data() >= base && text.data() + text.size() <= base + head_size_,
+                      "Beast returned text from outside the head");
+        return {static_cast<std::uint32_t>(text.data() - base),
+                static_cast<std::uint32_t>(text.size())};
+    }
+
+    void on_request_impl(beast_http::verb, boost::beast::string_view method_text,
+                         boost::beast::string_view target, int version, beast_error&) override {
+        out_.method_name = slice(method_text);
+        out_.method = method_of(out_.method_name.in(out_.head));
+        out_.target = slice(target);
+        out_.minor_version = version == 10 ? 0 : 1;
+    }
+    void on_response_impl(int, boost::beast::string_view, int, beast_error&) override {}
+
+    void on_field_impl(beast_http::field field, boost::beast::string_view name_text,
+                       boost::beast::string_view value_text, beast_error& error) override {
+        if (head_done_) {
+            return;  // trailers are read and dropped
+        }
+        auto value = detail::header_slice{slice(name_text), slice(value_text)};
+        out_.headers.push_back(value);
+        auto text = value.value.in(out_.head);
+        if (field == beast_http::field::host) {
+            ++hosts_;
+        } else if (field == beast_http::field::transfer_encoding) {
+            if (out_.minor_version == 0) {
+                refuse(error, {400, "HTTP/1.0 has no transfer codings"});
+            } else if (!same_header(text, "chunked")) {
+                refuse(error, {501, "the only transfer coding here is chunked"});
+            }
+        } else if (field == beast_http::field::content_length) {
+            if (std::exchange(has_length_, true) || text.empty() ||
+                text.find_first_not_of("0123456789") != std::string_view::npos) {
+                refuse(error, {400, "there must be one content length and it must be a number"});
+            }
+        } else if (field == beast_http::field::expect && out_.minor_version == 1) {
+            if (same_header(text, "100-continue")) {
+                expects_continue_ = true;
+            } else {
+                refuse(error, {417, "the only expectation here is 100-continue"});
+            }
+        }
+    }
+    void on_header_impl(beast_error&) override { head_done_ = true; }
+    void on_body_init_impl(const boost::optional<std::uint64_t>& length, beast_error&) override {
+        if (length) {
+            out_.body.reserve(std::min<std::uint64_t>(*length, body_reserve_bytes_max));
+        }
+    }
+    std::size_t on_body_impl(boost::beast::string_view part, beast_error&) override {
+        out_.body.append(part.data(), part.size());
+        return part.size();
+    }
+    void on_chunk_header_impl(std::uint64_t size, boost::beast::string_view,
+                              beast_error&) override {
+        chunk_left_ = size;
+    }
+    std::size_t on_chunk_body_impl(std::uint64_t, boost::beast::string_view part,
+                                   beast_error&) override {
+        out_.body.append(part.data(), part.size());
+        chunk_left_ -= part.size();
+        return part.size();
+    }
+    void on_finish_impl(beast_error&) override {}
+
+    detail::request_data& out_;
+    std::size_t head_size_ = 0;
+    std::uint64_t chunk_left_ = 0;
+    broken_request failure_;
+    int hosts_ = 0;
+    bool head_done_ = false;
+    bool has_length_ = false;
+    bool expects_continue_ = false;
+};
+
+/// A version that looks like HTTP and is not spoken here.
+bool other_version(std::string_view line) {
+    auto version = line.substr(line.rfind(' ') + 1);
+    auto digit = [](char character) { return character >= '0' && character <= '9'; };
+    return version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) &&
+           version[6] == '.' && digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0";
+}
+
+/// Finds path and query in the target.
+broken_request split_target(detail::request_data& out) {
+    auto target = out.target.in(out.head);
+    if (out.method == method::connect) {
+        return {501, "CONNECT is not offered"};
+    }
+    if (target.find('#') != std::string_view::npos) {
+        return {400, "a request target has no fragment"};
+    }
+    auto begin = std::size_t{0};
+    if (target == "*") {
+        out.path = out.target;
+        return out.method == method::options
+                   ? broken_request{}
+                   : broken_request{400, "the target * is for OPTIONS only"};
+    }
+    if (target[0] != '/') {
+        // The absolute form, as sent to proxies: what follows the authority is the path.
+        auto scheme = target.find("://");
+        if (scheme == std::string_view::npos || (!same_header(target.substr(0, scheme), "http") &&
+                                                 !same_header(target.substr(0, scheme), "https"))) {
+            return {400, "the target must be a path"};
+        }
+        begin = std::min(target.find_first_of("/?", scheme + 3), target.size());
+        auto authority = target.substr(scheme + 3, begin - scheme - 3);
+        if (authority.empty() || authority.find('@') != std::string_view::npos) {
+            return {400, "the authority of the target is malformed"};
+        }
+        if (begin == target.size() || target[begin] == '?') {
+            // No path is the path "/"; there is one to point at in "://".
+            out.path = {out.target.offset + static_cast<std::uint32_t>(scheme) + 1, 1};
+        }
+    }
+    auto question = std::min(target.find('?', begin), target.size());
+    if (out.path.size == 0) {
+        out.path = {out.target.offset + static_cast<std::uint32_t>(begin),
+                    static_cast<std::uint32_t>(question - begin)};
+    }
+    if (question < target.size()) {
+        out.query = {out.target.offset + static_cast<std::uint32_t>(question) + 1,
+                     static_cast<std::uint32_t>(target.size() - question - 1)};
+    }
+    return {};
+}
+
+/// Splits the path at its slashes and then decodes each segment, so that an escaped slash stays
+/// inside.
+broken_request decode_path(detail::request_data& out, const request_limits& limits) {
+    auto path = out.path.in(out.head);
+    if (path == "*" || path == "/") {
+        return {};
+    }
+    out.decoded.reserve(path.size());
+    while (!path.empty()) {
+        path.remove_prefix(1);  // the slash before the segment
+        auto raw = path.substr(0, path.find('/'));
+        if (out.segments.size() == limits.segment_count_max) {
+            return {414, "the path has too many segments"};
+        }
+        auto offset = out.decoded.size();
+        if (!percent_decode(raw, out.decoded)) {
+            return {400, "the path has a broken percent escape"};
+        }
+        out.segments.push_back({static_cast<std::uint32_t>(offset),
+                                static_cast<std::uint32_t>(out.decoded.size() - offset)});
+        path.remove_prefix(raw.size());
+    }
+    return {};
+}
+
+}  // namespace
+
+struct request_reader::machine {
+    enum class phase : std::uint8_t { line, fields, body };
+
+    explicit machine(request_limits given) : limits{given} {}
+
+    [[nodiscard]] std::string_view unread() const { return {buffer.get() + begin, end - begin}; }
+    [[nodiscard]] std::size_t capacity_max() const {
+        return limits.line_bytes_max + limits.header_bytes_max + limits.chunk_line_bytes_max +
+               read_bytes_min;
+    }
+    bool fail(broken_request why) {
+        failure = why;
+        return false;
+    }
+    void consume(std::size_t size) {
+        begin += size;
+        scanned = 0;
+    }
+
+    bool take_line();
+    bool take_fields();
+    bool check_head();
+    bool take_body();
+
+    request_limits limits;
+    std::unique_ptr<char[]> buffer;
+    std::size_t capacity = 0;
+    std::size_t begin = 0;
+    std::size_t end = 0;
+    std::size_t scanned =
+        0;  // bytes behind `begin` that hold no end of a line that is not known yet
+    std::size_t line_begin = 0;  // of the header line that is being scanned, behind `begin`
+    std::size_t header_count = 0;
+    std::optional<request> current;
+    std::optional<syntax> parser;
+    broken_request failure;
+    phase at = phase::line;
+    bool skipped_blank_line = false;
+    bool expectation = false;
+};
+
+bool request_reader::machine::take_line() {
+    if (begin == end) {
+        return false;
+    }
+    if (!skipped_blank_line) {
+        // One empty line before a request is forgiven (RFC 9112, 2.2): old clients end bodies with
+        // it.
+        if (unread() == "\r") {
+            return false;
+        }
+        skipped_blank_line = true;
+        if (unread().starts_with("\r\n")) {
+            consume(2);
+        }
+    }
+    auto text = unread();
+    if (text.empty()) {
+        return false;
+    }
+    auto line_end = text.find('\n', scanned);
+    if (std::min(line_end, text.size() - 1) > limits.line_bytes_max + 1) {
+        return fail({414, "the request line is over the limit"});
+    }
+    if (line_end == std::string_view::npos) {
+        scanned = text.size();
+        return false;
+    }
+    if (line_end == 0 || text[line_end - 1] != '\r') {
+        return fail({400, "a line ends without a carriage return"});
+    }
+    auto line = text.substr(0, line_end + 1);
+    if (other_version(line.substr(0, line.size() - 2))) {
+        return fail({505, "the versions here are HTTP/1.1 and HTTP/1.0"});
+    }
+    auto& data = current.emplace().data();
+    data.head = line;
+    parser.emplace(data, limits);
+    if (!parser->put_head(0, false)) {
+        return fail(parser->failure());
+    }
+    if (auto broken = split_target(data); broken.status != 0) {
+        return fail(broken);
+    }
+    if (auto broken = decode_path(data, limits); broken.status != 0) {
+        return fail(broken);
+    }
+    consume(line.size());
+    line_begin = 0;
+    header_count = 0;
+    at = phase::fields;
+    return true;
+}
+
+bool request_reader::machine::take_fields() {
+    auto text = unread();
+    for (;;) {
+        auto line_end = text.find('\n', scanned);
+        if ((line_end == std::string_view::npos ? text.size() : line_end + 1) >
+            limits.header_bytes_max) {
+            return fail({431, "the headers are over the limit"});
+        }
+        if (line_end == std::string_view::npos) {
+            scanned = text.size();
+            return false;
+        }
+        if (line_end == line_begin || text[line_end - 1] != '\r') {
+            return fail({400, "a line ends without a carriage return"});
+        }
+        scanned = line_end + 1;
+        if (line_end - line_begin == 1) {
+            break;
+        }
+        if (text[line_begin] == ' ' || text[line_begin] == '\t') {
+            return fail({400, "a header is folded"});
+        }
+        if (++header_count > limits.header_count_max) {
+            return fail({431, "there are too many headers"});
+        }
+        line_begin = scanned;
+    }
+    auto& data = current->data();
+    auto offset = data.head.size();
+    data.head.append(text.substr(0, scanned));
+    if (!parser->put_head(offset, true)) {
+        return fail(parser->failure());
+    }
+    consume(scanned);
+    return check_head();
+}
+
+bool request_reader::machine::check_head() {
+    auto& data = current->data();
+    if (parser->hosts() > 1 || (parser->hosts() == 0 && data.minor_version == 1)) {
+        return fail({400, "there must be one Host header"});
+    }
+    data.keep_alive = parser->keep_alive();
+    expectation = parser->expects_continue() && !parser->is_done() && begin == end;
+    at = phase::body;
+    return true;
+}
+
+bool request_reader::machine::take_body() {
+    while (!parser->is_done()) {
+        auto text = unread();
+        auto chunk_line = parser->at_chunk_line();
+        if (text.size() < (chunk_line ? chunk_tail_bytes_min : 1)) {
+            return false;
+        }
+        expectation = false;  // the client did not wait
+        if (chunk_line) {
+            text = text.substr(0, limits.chunk_line_bytes_max);
+        }
+        auto error = beast_error{};
+        auto used = parser->put_body(text, error);
+        consume(used);
+        if (error == beast_http::error::need_more) {
+            return chunk_line && text.size() == limits.chunk_line_bytes_max
+                       ? fail({400, "a chunk's line or the trailer is over the limit"})
+                       : false;
+        }
+        if (error == beast_http::error::body_limit) {
+            return fail({413, "the body is over the limit"});
+        }
+        if (error) {
+            return fail({400, "the chunked body is malformed"});
+        }
+    }
+    return true;
+}
+
+request_reader::request_reader(request_limits limits)
+    : machine_{std::make_unique<machine>(limits)} {}
+request_reader::request_reader(request_reader&&) noexcept = default;
+request_reader& request_reader::operator=(request_reader&&) noexcept = default;
+request_reader::~request_reader() = default;
+
+std::span<char> request_reader::prepare() {
+    auto& self = *machine_;
+    if (self.begin == self.end) {
+        self.begin = self.end = 0;
+    }
+    if (self.capacity - self.end < read_bytes_min && self.begin > 0) {
+        std::memmove(self.buffer.get(), self.buffer.get() + self.begin, self.end - self.begin);
+        self.end -= self.begin;
+        self.begin = 0;
+    }
+    if (self.capacity - self.end < read_bytes_min && self.capacity < self.capacity_max()) {
+        auto larger =
+            std::min(self.capacity_max(), std::max(first_buffer_bytes, self.capacity * 4));
+        auto room = std::make_unique_for_overwrite<char[]>(larger);
+        if (self.end > 0) {
+            std::memcpy(room.get(), self.buffer.get(), self.end);
+        }
+        self.buffer = std::move(room);
+        self.capacity = larger;
+    }
+    return {self.buffer.get() + self.end, self.capacity - self.end};
+}
+
+void request_reader::commit(std::size_t size) {
+    auto& self = *machine_;
+    COHORT_ASSERT(size <= self.capacity - self.end,
+                  "more bytes were committed than there was room for");
+    self.end += size;
+}
+
+request_reader::state request_reader::next(request& out) {
+    auto& self = *machine_;
+    auto ready = self.failure.status == 0;
+    if (ready && self.at == machine::phase::line) {
+        ready = self.take_line();
+    }
+    if (ready && self.at == machine::phase::fields) {
+        ready = self.take_fields();
+    }
+    if (ready && self.at == machine::phase::body) {
+        ready = self.take_body();
+    }
+    if (!ready) {
+        return self.failure.status == 0 ? state::need_more : state::broken;
+    }
+    out = std::move(*self.current);
+    self.parser.reset();
+    self.current.reset();
+    self.expectation = false;
+    self.skipped_blank_line = false;
+    self.at = machine::phase::line;
+    return state::request;
+}
+
+const broken_request& request_reader::failure() const noexcept { return machine_->failure; }
+
+bool request_reader::inside_request() const noexcept {
+    return machine_->failure.status == 0 &&
+           (machine_->at != machine::phase::line || machine_->begin != machine_->end);
+}
+
+bool request_reader::take_expectation() noexcept {
+    return std::exchange(machine_->expectation, false);
+}
+
+}  // namespace cohort

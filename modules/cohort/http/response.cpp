@@ -1,0 +1,233 @@
+#include <cohort/http/response.hpp>
+
+#include <algorithm>
+#include <array>
+#include <stdexcept>
+
+#include <cohort/http/request.hpp>
+
+namespace cohort {
+namespace {
+
+constexpr std::size_t kept_text_bytes = 4096;
+constexpr std::size_t reason_bytes_max = 512;
+
+bool control(char character) noexcept {
+    auto byte = static_cast<unsigned char>(character);
+    return byte < 0x20 || byte == 0x7f;
+}
+
+bool token(std::string_view text) noexcept {
+    return !text.empty() && std::all_of(text.begin(), text.end(), [](char character) {
+        auto lower = character | 0x20;
+        return (lower >= 'a' && lower <= 'z') || (character >= '0' && character <= '9') ||
+               (character != '\0' &&
+                std::string_view{"!#$%&'*+-.^_`|~"}.find(character) != std::string_view::npos);
+    });
+}
+
+}  // namespace
+
+void detail::response_data::reset() noexcept {
+    status = 200;
+    close = false;
+    lines.clear();
+    if (text.capacity() > kept_text_bytes) {
+        text = std::string{};
+    }
+    text.clear();
+    shared = bytes{};
+}
+
+response& response::header(std::string_view name, std::string_view value) & {
+    static constexpr std::array<std::string_view, 5> ours{"Content-Length", "Transfer-Encoding",
+                                                          "Connection", "Date", "Keep-Alive"};
+    if (!token(name)) {
+        throw std::invalid_argument("the name of a response header is no token");
+    }
+    if (std::any_of(value.begin(), value.end(), [](char c) { return c != '\t' && control(c); })) {
+        throw std::invalid_argument("the value of response header " + std::string{name} +
+                                    " holds a control character");
+    }
+    if (std::any_of(ours.begin(), ours.end(), [&](auto own) { return same_header(own, name); })) {
+        throw std::invalid_argument("the server itself writes the header " + std::string{name});
+    }
+    auto& lines = data_->lines;
+    lines.append(name).append(": ").append(value).append("\r\n");
+    return *this;
+}
+
+response& response::body(std::string content) & {
+    data_->shared = bytes{};
+    data_->text = std::move(content);
+    return *this;
+}
+
+response& response::body(bytes content) & {
+    data_->text.clear();
+    data_->shared = std::move(content);
+    return *this;
+}
+
+std::string_view response::header(std::string_view name) const {
+    auto rest = std::string_view{data_->lines};
+    while (!rest.empty()) {
+        auto line = rest.substr(0, rest.find("\r\n"));
+        auto colon = line.find(':');
+        if (same_header(line.substr(0, colon), name)) {
+            return line.substr(colon + 2);
+        }
+        rest.remove_prefix(line.size() + 2);
+    }
+    return {};
+}
+
+response ok(bytes content, std::string_view content_type) {
+    return response{200}.header("Content-Type", content_type).body(std::move(content));
+}
+
+response ok(std::string content, std::string_view content_type) {
+    return response{200}.header("Content-Type", content_type).body(std::move(content));
+}
+
+response created() { return response{201}; }
+
+response no_content() { return response{204}; }
+
+response not_modified(std::string_view etag) { return response{304}.header("ETag", etag); }
+
+response problem(int status, std::string_view reason) {
+    auto out = response{status};
+    auto& text = out.data().text;
+    text.assign(reason.substr(0, reason_bytes_max));
+    std::replace_if(text.begin(), text.end(), control, ' ');
+    text.push_back('\n');
+    out.header("Content-Type", "text/plain; charset=utf-8");
+    return out;
+}
+
+response problem(const error& failure) {
+    auto status = status_of(failure.code());
+    auto out = problem(status, failure.text().empty() ? name(failure.code()) : failure.text());
+    if (status == 503) {
+        out.header("Retry-After", "1");
+    }
+    return out;
+}
+
+int status_of(errc code) noexcept {
+    switch (code) {
+        case errc::ok:
+            return 200;
+        case errc::invalid:
+        case errc::truncated:
+            return 400;
+        case errc::not_found:
+            return 404;
+        case errc::too_large:
+            return 413;
+        case errc::no_reply:
+            return 500;
+        case errc::unsupported:
+            return 501;
+        case errc::storage:
+        case errc::network:
+        case errc::end_of_stream:
+            return 502;
+        case errc::overloaded:
+        case errc::unavailable:
+        case errc::terminated:
+        case errc::cancelled:
+        case errc::not_loaded:
+        case errc::stale_epoch:
+            return 503;
+        case errc::timeout:
+            return 504;
+    }
+    return 500;
+}
+
+std::string_view reason_phrase(int status) noexcept {
+    switch (status) {
+        case 100:
+            return "Continue";
+        case 200:
+            return "OK";
+        case 201:
+            return "Created";
+        case 202:
+            return "Accepted";
+        case 204:
+            return "No Content";
+        case 206:
+            return "Partial Content";
+        case 301:
+            return "Moved Permanently";
+        case 302:
+            return "Found";
+        case 303:
+            return "See Other";
+        case 304:
+            return "Not Modified";
+        case 307:
+            return "Temporary Redirect";
+        case 308:
+            return "Permanent Redirect";
+        case 400:
+            return "Bad Request";
+        case 401:
+            return "Unauthorized";
+        case 403:
+            return "Forbidden";
+        case 404:
+            return "Not Found";
+        case 405:
+            return "Method Not Allowed";
+        case 406:
+            return "Not Acceptable";
+        case 408:
+            return "Request Timeout";
+        case 409:
+            return "Conflict";
+        case 410:
+            return "Gone";
+        case 411:
+            return "Length Required";
+        case 412:
+            return "Precondition Failed";
+        case 413:
+            return "Content Too Large";
+        case 414:
+            return "URI Too Long";
+        case 415:
+            return "Unsupported Media Type";
+        case 417:
+            return "Expectation Failed";
+        case 422:
+            return "Unprocessable Content";
+        case 428:
+            return "Precondition Required";
+        case 429:
+            return "Too Many Requests";
+        case 431:
+            return "Request Header Fields Too Large";
+        case 500:
+            return "Internal Server Error";
+        case 501:
+            return "Not Implemented";
+        case 502:
+            return "Bad Gateway";
+        case 503:
+            return "Service Unavailable";
+        case 504:
+            return "Gateway Timeout";
+        case 505:
+            return "HTTP Version Not Supported";
+        case 507:
+            return "Insufficient Storage";
+        default:
+            return "Unknown";
+    }
+}
+
+}  // namespace cohort

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include <cohort/http/detail/recycled.hpp>
+#include <cohort/world/bytes.hpp>
+#include <cohort/world/result.hpp>
+
+namespace cohort {
+
+namespace detail {
+
+/// What a response is made of. `lines` are whole header lines, ready to be copied behind the
+/// status.
+struct response_data {
+    int status = 200;
+    bool close = false;
+    std::string lines;
+    std::string text;  // the body is `text` and then `shared`; one of them is empty
+    bytes shared;
+
+    void reset() noexcept;
+    [[nodiscard]] std::string_view body() const noexcept {
+        return shared.empty() ? text : shared.view();
+    }
+};
+
+}  // namespace detail
+
+/// An answer. A move-only handle of 8 bytes, composed on the wire by hand; length, date and
+/// connection are the server's business.
+///
+///     co_return ok(value).header("ETag", etag(version));
+class response {
+public:
+    explicit response(int status = 200) { data_->status = status; }
+
+    /// Adds a header.
+    ///
+    /// Errors: throws `std::invalid_argument` when the name is no token, when the value holds a
+    /// control
+    ///         character (a line break would let it write headers of its own), or when the header
+    ///         is the server's business. The server answers 500 and none of it reaches the wire.
+    response& header(std::string_view name, std::string_view value) &;
+    response&& header(std::string_view name, std::string_view value) && {
+        return std::move(header(name, value));
+    }
+
+    /// Replaces the body. A shared body goes to the socket without a copy when it is large.
+    response& body(std::string content) &;
+    response& body(bytes content) &;
+    response&& body(std::string content) && { return std::move(body(std::move(content))); }
+    response&& body(bytes content) && { return std::move(body(std::move(content))); }
+
+    /// Closes the connection behind this answer.
+    response& close() & {
+        data_->close = true;
+        return *this;
+    }
+    response&& close() && { return std::move(close()); }
+
+    [[nodiscard]] int status() const { return data_->status; }
+    [[nodiscard]] std::string_view body() const { return data_->body(); }
+    [[nodiscard]] bool closes() const { return data_->close; }
+    /// The value of a header that was added, or nothing; for tests and for filters.
+    [[nodiscard]] std::string_view header(std::string_view name) const;
+
+    /// For the server.
+    [[nodiscard]] detail::response_data& data() { return *data_; }
+    [[nodiscard]] const detail::response_data& data() const { return *data_; }
+
+private:
+    detail::recycled<detail::response_data> data_;
+};
+
+/// 200 with a body of that type.
+[[nodiscard]] response ok(bytes content,
+                          std::string_view content_type = "application/octet-stream");
+[[nodiscard]] response ok(std::string content,
+                          std::string_view content_type = "text/plain; charset=utf-8");
+
+/// 201, 204, 304: there is nothing to say in a body.
+[[nodiscard]] response created();
+[[nodiscard]] response no_content();
+[[nodiscard]] response not_modified(std::string_view etag);
+
+/// A failure with its reason in one line of text. Control characters of the reason become blanks.
+[[nodiscard]] response problem(int status, std::string_view reason);
+
+/// The status that says what went wrong, the error's text as reason, and `Retry-After` where the
+/// request may be sent again.
+[[nodiscard]] response problem(const error& failure);
+
+/// The status for a code.
+[[nodiscard]] int status_of(errc code) noexcept;
+
+/// The phrase of a status line; `Unknown` for a status that has none.
+[[nodiscard]] std::string_view reason_phrase(int status) noexcept;
+
+}  // namespace cohort
