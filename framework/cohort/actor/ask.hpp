@@ -10,11 +10,12 @@
 
 namespace cohort {
 
-/// Until when an answer is wanted: a length of time from now, or the `deadline` of the request that is
-/// being served, which also carries its trace on.
+/// Until when an answer is wanted: a length of time from now, or the `deadline` of the request that
+/// is being served, which also carries its trace on.
 struct ask_deadline {
     template <class Rep, class Period>
-    ask_deadline(std::chrono::duration<Rep, Period> length)  // NOLINT: `ask<get>(5s, ...)` reads well
+    ask_deadline(
+        std::chrono::duration<Rep, Period> length)  // NOLINT: `ask<get>(5s, ...)` reads well
         : value{this_core().turn_time() + length, 0} {}
     ask_deadline(deadline given) noexcept : value{given} {}  // NOLINT
 
@@ -89,7 +90,8 @@ private:
     result<T> answer_{errc::no_reply};
 };
 
-/// Answers the ask behind `pending`, on whatever core it waits. Late answers are counted and dropped.
+/// Answers the ask behind `pending`, on whatever core it waits. Late answers are counted and
+/// dropped.
 template <class T>
 void send_reply(handle pending, result<T> value) {
     auto& here = this_core();

@@ -36,7 +36,8 @@ struct root_promise : promise_base, awaits<root_promise> {
 
 /// What an actor's coroutine returns. `P` is the protocol that it understands.
 ///
-/// An actor is a free function whose first parameter is its context and whose parameters are values:
+/// An actor is a free function whose first parameter is its context and whose parameters are
+/// values:
 ///
 ///     behavior<counter> count(context<counter> self, int start) { ... }
 template <class P>
@@ -65,9 +66,10 @@ consteval bool check_actor_parameters() {
     } else {
         using first = std::tuple_element_t<0, std::tuple<Args...>>;
         // A lambda or member function has its object as a hidden reference in front.
-        static_assert(std::is_base_of_v<context_base, std::remove_cvref_t<first>>,
-                      "an actor is a free function whose first parameter is its context: a lambda's or "
-                      "an object's state does not live in the coroutine's frame");
+        static_assert(
+            std::is_base_of_v<context_base, std::remove_cvref_t<first>>,
+            "an actor is a free function whose first parameter is its context: a lambda's or "
+            "an object's state does not live in the coroutine's frame");
         static_assert((!std::is_reference_v<Args> && ...),
                       "an actor takes its parameters by value: a reference dangles after the first "
                       "co_await");

@@ -34,7 +34,8 @@ public:
 
 /// Takes a slot and starts `recipe` in it, as a child of `parent` (null for a top-level actor). The
 /// recipe is kept only when the options may need it again.
-cell& spawn_cell(core& here, cell* parent, std::unique_ptr<spawn_recipe> recipe, spawn_options options);
+cell& spawn_cell(core& here, cell* parent, std::unique_ptr<spawn_recipe> recipe,
+                 spawn_options options);
 /// The short way, for default options.
 cell& prepare_cell(core& here);
 void launch_cell(core& here, cell& slot, root_promise& root, cell* parent) noexcept;
@@ -54,8 +55,8 @@ struct actor_function<behavior<P> (*)(Context, Parameters...)> {
 
 }  // namespace detail
 
-/// What every actor can do, whatever its protocol. A context is a pointer to the actor's own slot: copy
-/// it into the actor's own tasks, never out of the actor.
+/// What every actor can do, whatever its protocol. A context is a pointer to the actor's own slot:
+/// copy it into the actor's own tasks, never out of the actor.
 ///
 /// Thread: the actor's core.
 class context_base {
@@ -78,8 +79,8 @@ public:
     template <class Function, class... Args>
     auto spawn_with(spawn_options options, Function function, Args&&... args) const;
 
-    /// Stops an actor: its next suspension is its last, and its destructors run. Overtakes what is in
-    /// its mailbox; a `tell` right before a `stop` to another core may be lost.
+    /// Stops an actor: its next suspension is its last, and its destructors run. Overtakes what is
+    /// in its mailbox; a `tell` right before a `stop` to another core may be lost.
     template <class P>
     void stop(const ref<P>& target) const {
         auto& here = this_core();
@@ -218,10 +219,13 @@ public:
 
     [[nodiscard]] ref<P> self() const noexcept { return ref<P>{address()}; }
 
-    /// Waits for the next message. The wait ends, and with it the coroutine, when the actor is stopped.
+    /// Waits for the next message. The wait ends, and with it the coroutine, when the actor is
+    /// stopped.
     ///
     /// Cancellation: loses no message.
-    [[nodiscard]] receive_operation<P> receive() const noexcept { return receive_operation<P>{*cell_}; }
+    [[nodiscard]] receive_operation<P> receive() const noexcept {
+        return receive_operation<P>{*cell_};
+    }
     /// The same, at most for `length`; nothing when it passed.
     [[nodiscard]] timed_receive_operation<P> receive_for(duration length) const noexcept {
         return {*cell_, length};
@@ -258,7 +262,8 @@ auto spawn_plain(core& here, cell* parent, Function function, Args&&... args) {
     auto& slot = prepare_cell(here);
     root_promise* root = nullptr;
     try {
-        root = &function(typename traits::context_type{slot}, std::forward<Args>(args)...).promise();
+        root =
+            &function(typename traits::context_type{slot}, std::forward<Args>(args)...).promise();
     } catch (...) {
         here.release_cell(slot);
         throw;
@@ -269,10 +274,12 @@ auto spawn_plain(core& here, cell* parent, Function function, Args&&... args) {
 
 /// Starts an actor with options. Its arguments are kept, so they have to be copyable.
 template <class Function, class... Args>
-auto spawn_kept(core& here, cell* parent, spawn_options options, Function function, Args&&... args) {
+auto spawn_kept(core& here, cell* parent, spawn_options options, Function function,
+                Args&&... args) {
     using traits = actor_function<Function>;
-    static_assert((std::is_copy_constructible_v<std::decay_t<Args>> && ...),
-                  "an actor that may be started again keeps its arguments: they have to be copyable");
+    static_assert(
+        (std::is_copy_constructible_v<std::decay_t<Args>> && ...),
+        "an actor that may be started again keeps its arguments: they have to be copyable");
     auto recipe = std::make_unique<kept_recipe<Function, std::decay_t<Args>...>>(
         function, std::forward<Args>(args)...);
     auto& slot = spawn_cell(here, parent, std::move(recipe), std::move(options));

@@ -11,15 +11,17 @@ namespace {
 constexpr auto none = root_promise::none;
 
 void try_finish(core& here, cell& actor) noexcept;
-void begin_stop(core& here, cell& actor, exit_reason reason, std::shared_ptr<const failure> why) noexcept;
+void begin_stop(core& here, cell& actor, exit_reason reason,
+                std::shared_ptr<const failure> why) noexcept;
 
-// -- names --------------------------------------------------------------------------------------------
+// -- names
+// --------------------------------------------------------------------------------------------
 
 // The bare name of a coroutine's function, out of its full signature.
 std::string function_of(const promise_base& coroutine) {
     auto text = std::string_view{coroutine.where.function_name()};
-    // The parameters begin at the first parenthesis outside of template arguments; the name ends there
-    // and begins behind the last space outside of them.
+    // The parameters begin at the first parenthesis outside of template arguments; the name ends
+    // there and begins behind the last space outside of them.
     int depth = 0;
     std::size_t begin = 0;
     std::size_t end = text.size();
@@ -81,7 +83,8 @@ void root_promise::unhandled_exception() {
 
 namespace {
 
-// -- the tree -----------------------------------------------------------------------------------------
+// -- the tree
+// -----------------------------------------------------------------------------------------
 
 struct place {
     std::uint32_t& parent;
@@ -117,7 +120,8 @@ cell* unlink_child(core& here, cell& child) noexcept {
         return nullptr;
     }
     auto& parent = here.cell_at(at.parent);
-    COHORT_ASSERT(parent.cold != nullptr && parent.cold->children > 0, "a parent knows its children");
+    COHORT_ASSERT(parent.cold != nullptr && parent.cold->children > 0,
+                  "a parent knows its children");
     if (at.previous != none) {
         place_of(here.cell_at(at.previous)).next = at.next;
     } else {
@@ -131,7 +135,8 @@ cell* unlink_child(core& here, cell& child) noexcept {
     return &parent;
 }
 
-// -- death watch --------------------------------------------------------------------------------------
+// -- death watch
+// --------------------------------------------------------------------------------------
 
 void deliver_terminated(core& here, handle watcher, terminated news) noexcept {
     auto* target = here.find(watcher);
@@ -184,7 +189,8 @@ void on_core_of(core& here, handle target, Action action) noexcept {
     }
 }
 
-// -- child tasks --------------------------------------------------------------------------------------
+// -- child tasks
+// --------------------------------------------------------------------------------------
 
 // Whether a fiber stands where its frame may be destroyed; asks it to get there when it does not.
 bool at_rest(fiber& line) noexcept {
@@ -222,7 +228,8 @@ void settle_started(task_fiber& line) noexcept {
     auto& here = this_core();
     auto& self = static_cast<started_task&>(line);
     auto& actor = *self.owner;
-    auto failure = line.state == run_state::finished ? self.body.handle().promise().failure : nullptr;
+    auto failure =
+        line.state == run_state::finished ? self.body.handle().promise().failure : nullptr;
     here.keeper().disown(self);
     delete &self;
     if (failure) {
@@ -244,7 +251,8 @@ void destroy_started(cell& actor) noexcept {
     }
 }
 
-// -- stopping -----------------------------------------------------------------------------------------
+// -- stopping
+// -----------------------------------------------------------------------------------------
 
 std::pair<std::string, std::string> describe_exception(const std::exception_ptr& thrown) {
     try {
@@ -260,7 +268,8 @@ std::pair<std::string, std::string> describe_exception(const std::exception_ptr&
     }
 }
 
-std::shared_ptr<const failure> make_failure(core& here, cell& actor, const std::exception_ptr& thrown) {
+std::shared_ptr<const failure> make_failure(core& here, cell& actor,
+                                            const std::exception_ptr& thrown) {
     auto [type, what] = describe_exception(thrown);
     auto name = detail::name_of(here, actor) + "@" + address_text(actor.address());
     return std::make_shared<const failure>(failure{actor.address(), name, type, what, nullptr});
@@ -472,7 +481,8 @@ void finish(core& here, cell& actor) noexcept {
         here.counters().failed.add();
         here.owner().report({"actor failed", cold->why->actor, cold->why->message()});
         auto decision = cold->supervision.decide(
-            cold->thrown ? cold->thrown : std::make_exception_ptr(std::runtime_error{"child failed"}));
+            cold->thrown ? cold->thrown
+                         : std::make_exception_ptr(std::runtime_error{"child failed"}));
         escalates = decision == directive::escalate;
         again = decision == directive::restart && cold->recipe && may_restart(here, *cold);
     }
@@ -481,8 +491,7 @@ void finish(core& here, cell& actor) noexcept {
         restart(here, actor);
         return;
     }
-    if (cold->restart_for_mail && cold->reason == exit_reason::normal &&
-        actor.head != nullptr) {
+    if (cold->restart_for_mail && cold->reason == exit_reason::normal && actor.head != nullptr) {
         actor.main.flags &= static_cast<std::uint8_t>(~(fiber::stopping | fiber::cancelled));
         actor.main.state = run_state::blocked;
         launch(here, actor);
@@ -506,7 +515,8 @@ void try_finish(core& here, cell& actor) noexcept {
 
 }  // namespace
 
-// -- what cores call ------------------------------------------------------------------------------------
+// -- what cores call
+// ------------------------------------------------------------------------------------
 
 void lifecycle::settle(core& here, fiber& line) noexcept {
     auto& actor = owner_of(line);
@@ -568,7 +578,8 @@ void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept
     auto limit = target.cold != nullptr ? target.cold->limit : mailbox_limit_default;
     if (target.count >= limit && !node->type->system) {
         auto policy = target.cold != nullptr ? target.cold->policy : mailbox_policy::refuse;
-        (policy == mailbox_policy::refuse ? here.counters().refused : here.counters().dropped).add();
+        (policy == mailbox_policy::refuse ? here.counters().refused : here.counters().dropped)
+            .add();
         if (policy == mailbox_policy::drop_oldest && !target.head->type->system) {
             here.append(target, node);
             node = target.head;
@@ -638,8 +649,9 @@ void lifecycle::disown(task_fiber& line) noexcept {
 
 void lifecycle::receive_in_task(cell& actor, task_fiber* line) {
     auto& cold = cold_of(actor);
-    COHORT_ASSERT(line == nullptr || (cold.receiver == nullptr && actor.main.state != run_state::idle),
-                  "only one coroutine of an actor waits for the next message at a time");
+    COHORT_ASSERT(
+        line == nullptr || (cold.receiver == nullptr && actor.main.state != run_state::idle),
+        "only one coroutine of an actor waits for the next message at a time");
     cold.receiver = line;
     if (line != nullptr) {
         actor.main.flags |= fiber::task_receives;
@@ -662,7 +674,8 @@ std::string lifecycle::describe(core& here, fiber& line) {
     return text;
 }
 
-// -- starting -------------------------------------------------------------------------------------------
+// -- starting
+// -------------------------------------------------------------------------------------------
 
 cell& detail::prepare_cell(core& here) { return here.acquire_cell(); }
 
@@ -673,8 +686,9 @@ void detail::launch_cell(core& here, cell& slot, root_promise& root, cell* paren
         link_child(here, *parent, slot);
         // A child that is born while its parent ends goes with it.
         if ((parent->main.flags & fiber::stopping) != 0) {
-            here.urgently({[](core& home, handle target) noexcept { home.keeper().stop(home, target); },
-                           slot.address()});
+            here.urgently(
+                {[](core& home, handle target) noexcept { home.keeper().stop(home, target); },
+                 slot.address()});
         }
     }
     here.make_ready(slot.main);
@@ -730,11 +744,13 @@ void detail::watch(core& here, cell& watcher, handle target) {
 void detail::unwatch(core& here, cell& watcher, handle target) noexcept {
     if (watcher.cold != nullptr && std::erase(watcher.cold->watching, target) != 0) {
         auto self = watcher.address();
-        on_core_of(here, target, [target, self](core& home) { remove_watcher(home, target, self); });
+        on_core_of(here, target,
+                   [target, self](core& home) { remove_watcher(home, target, self); });
     }
 }
 
-// -- parking --------------------------------------------------------------------------------------------
+// -- parking
+// --------------------------------------------------------------------------------------------
 
 namespace {
 

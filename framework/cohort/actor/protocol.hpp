@@ -12,17 +12,18 @@ template <class M>
 struct listed {};
 }  // namespace detail
 
-/// The messages that an actor understands. A message is a plain aggregate; one that is asked names the
-/// type of its answer as `reply`:
+/// The messages that an actor understands. A message is a plain aggregate; one that is asked names
+/// the type of its answer as `reply`:
 ///
 ///     struct get { using reply = cohort::result<std::string>; std::string key; };
 ///     struct drop {};
 ///     using cache_protocol = cohort::protocol<get, drop>;
 template <class... Messages>
 struct protocol : detail::listed<Messages>... {
-    static_assert((std::is_aggregate_v<Messages> && ...),
-                  "every message of a protocol is a plain aggregate: a struct without constructors, "
-                  "private members or virtual functions");
+    static_assert(
+        (std::is_aggregate_v<Messages> && ...),
+        "every message of a protocol is a plain aggregate: a struct without constructors, "
+        "private members or virtual functions");
 };
 
 namespace detail {
@@ -63,15 +64,17 @@ namespace detail {
 
 template <class P, class M>
 consteval void check_tell() {
-    static_assert(lists<P, M>,
-                  "this actor does not understand that message: list it in the actor's protocol<...>");
+    static_assert(
+        lists<P, M>,
+        "this actor does not understand that message: list it in the actor's protocol<...>");
 }
 
 template <class P, class M>
 consteval void check_ask() {
     check_tell<P, M>();
-    static_assert(has_reply<M>,
-                  "this message has no reply: write `using reply = ...;` in it, or tell it instead");
+    static_assert(
+        has_reply<M>,
+        "this message has no reply: write `using reply = ...;` in it, or tell it instead");
 }
 
 }  // namespace detail

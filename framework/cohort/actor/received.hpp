@@ -10,7 +10,8 @@
 
 namespace cohort {
 
-/// What a watcher receives when an actor has ended: exactly once, behind everything the actor sent it.
+/// What a watcher receives when an actor has ended: exactly once, behind everything the actor sent
+/// it.
 struct terminated {
     handle who;
     exit_reason reason = exit_reason::normal;
@@ -27,7 +28,8 @@ template <class M>
 class request_view {
 public:
     request_view() = default;
-    request_view(M* payload, request_header* header) noexcept : payload_{payload}, header_{header} {}
+    request_view(M* payload, request_header* header) noexcept
+        : payload_{payload}, header_{header} {}
 
     explicit operator bool() const noexcept { return payload_ != nullptr; }
     [[nodiscard]] M* operator->() const noexcept { return payload_; }
@@ -52,8 +54,8 @@ public:
         static_assert(has_reply<M>,
                       "this message has no reply: write `using reply = ...;` in it to answer it");
         if constexpr (has_reply<M>) {
-            return reply_to<typename M::reply>{header_ == nullptr ? handle{}
-                                                                  : std::exchange(header_->reply, {})};
+            return reply_to<typename M::reply>{
+                header_ == nullptr ? handle{} : std::exchange(header_->reply, {})};
         }
     }
     /// Until when the asker waits, and its trace; give it to asks made on the asker's behalf.
@@ -86,8 +88,9 @@ public:
     /// The message as an `M`, or a null view when it is another.
     template <class M>
     [[nodiscard]] request_view<M> get_if() noexcept {
-        static_assert(detail::lists<P, M> || std::is_same_v<M, terminated>,
-                      "this actor never receives that message: list it in the actor's protocol<...>");
+        static_assert(
+            detail::lists<P, M> || std::is_same_v<M, terminated>,
+            "this actor never receives that message: list it in the actor's protocol<...>");
         if constexpr (std::is_same_v<M, terminated>) {
             if (node_->type == &system_type<terminated>) {
                 return {&static_cast<tell_node<M>*>(node_)->payload, nullptr};

@@ -9,9 +9,9 @@
 
 namespace cohort {
 
-/// The address of an actor that understands `P`: a value of 16 bytes, free to copy and to send. It does
-/// not keep the actor alive; what is sent to an actor that is gone becomes a dead letter, and an ask of
-/// it ends at once with `errc::terminated`.
+/// The address of an actor that understands `P`: a value of 16 bytes, free to copy and to send. It
+/// does not keep the actor alive; what is sent to an actor that is gone becomes a dead letter, and
+/// an ask of it ends at once with `errc::terminated`.
 ///
 /// A ref to a wider protocol converts to a narrower one.
 ///
@@ -54,9 +54,11 @@ public:
     ///
     /// Ownership:    arguments are moved into the message; nothing is borrowed after the call.
     /// Thread:       call on a core; resumes there.
-    /// Errors:       `timeout` (outcome unknown), `overloaded` (certainly not executed), `terminated`,
+    /// Errors:       `timeout` (outcome unknown), `overloaded` (certainly not executed),
+    /// `terminated`,
     ///               `no_reply`.
-    /// Cancellation: dropping the awaiter gives the answer up; the callee may still run the request.
+    /// Cancellation: dropping the awaiter gives the answer up; the callee may still run the
+    /// request.
     template <class M, class... Args>
     [[nodiscard]] auto ask(ask_deadline until, Args&&... fields) const {
         detail::check_ask<P, M>();
@@ -101,7 +103,8 @@ private:
                 here.deliver(to, node);
             } else if (!to) {
                 this->fail_now(error{errc::terminated}.with(executed::no));
-            } else if (!here.post(to.core(), request{to, header, M{std::forward<Args>(fields)...}}, true)) {
+            } else if (!here.post(to.core(), request{to, header, M{std::forward<Args>(fields)...}},
+                                  true)) {
                 here.counters().ring_refused.add();
                 this->fail_now(errc::overloaded);
             }
@@ -155,11 +158,12 @@ private:
     void tell_payload(Content&& content) const {
         auto& here = this_core();
         if (COHORT_LIKELY(address_.core() == here.id())) {
-            here.deliver(address_, make_node<tell_node<M>>(tell_type<M>, std::forward<Content>(content)));
+            here.deliver(address_,
+                         make_node<tell_node<M>>(tell_type<M>, std::forward<Content>(content)));
         } else if (!address_) {
             here.counters().dead_letters.add();
-        } else if (!here.post(address_.core(), delivery<M>{address_, M(std::forward<Content>(content))},
-                              true)) {
+        } else if (!here.post(address_.core(),
+                              delivery<M>{address_, M(std::forward<Content>(content))}, true)) {
             here.counters().ring_refused.add();
         }
     }

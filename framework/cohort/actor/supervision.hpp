@@ -11,7 +11,8 @@
 
 namespace cohort {
 
-/// Why an actor failed, and what made that fail: a chain from the outermost actor to the root cause.
+/// Why an actor failed, and what made that fail: a chain from the outermost actor to the root
+/// cause.
 struct failure {
     handle who;
     std::string actor;  // name and address
@@ -34,7 +35,8 @@ enum class exit_reason : std::uint8_t {
 struct restart_options {
     unsigned times = 3;
     duration within = std::chrono::seconds{10};
-    /// The first wait; each further one is twice as long, up to `backoff_max`. Zero restarts at once.
+    /// The first wait; each further one is twice as long, up to `backoff_max`. Zero restarts at
+    /// once.
     duration backoff = std::chrono::milliseconds{100};
     duration backoff_max = std::chrono::seconds{10};
 };
@@ -108,7 +110,8 @@ struct spawn_options {
     std::uint32_t mailbox_limit = 1000;
     mailbox_policy policy = mailbox_policy::refuse;
     cohort::supervision supervision = {};
-    /// An actor that returned while messages wait is started again for them, with the same arguments.
+    /// An actor that returned while messages wait is started again for them, with the same
+    /// arguments.
     bool restart_for_mail = false;
     /// Called on the actor's core right before its ref becomes stale.
     std::function<void(exit_reason)> on_exit = {};

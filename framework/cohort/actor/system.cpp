@@ -7,8 +7,7 @@
 namespace cohort {
 
 system::system(runtime_options options)
-    : own_world_{make_real_world()},
-      world_{own_world_.get()},
+    : own_world_{make_real_world()}, world_{own_world_.get()},
       runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {}
 
 system::system(cohort::world& world, runtime_options options)
@@ -43,8 +42,8 @@ result<void> system::start() {
     for (auto& module : extensions_) {
         auto outcome = module->start(*this);
         if (!outcome) {
-            return error{outcome.error().code(), std::string{module->name()} + " could not start", "system",
-                         outcome.error()};
+            return error{outcome.error().code(), std::string{module->name()} + " could not start",
+                         "system", outcome.error()};
         }
         ++extensions_started_;
     }
@@ -56,7 +55,8 @@ namespace {
 task<void> stop_extension(extension& module, cohort::runtime& node, duration share) {
     auto ended = co_await with_timeout(share, module.stop());
     if (!ended) {
-        node.report({"shutdown phase timed out", std::string{module.name()}, ended.error().message()});
+        node.report(
+            {"shutdown phase timed out", std::string{module.name()}, ended.error().message()});
     }
 }
 

@@ -22,11 +22,11 @@ class extension {
 public:
     virtual ~extension() = default;
     [[nodiscard]] virtual std::string_view name() const noexcept = 0;
-    /// Called in the order of `use`, after the cores have started, on the thread that runs the system.
-    /// An error ends the start; extensions that were started are stopped again.
+    /// Called in the order of `use`, after the cores have started, on the thread that runs the
+    /// system. An error ends the start; extensions that were started are stopped again.
     [[nodiscard]] virtual result<void> start(system& owner) = 0;
-    /// Part of coordinated shutdown, in the reverse order, as a task of an actor on core 0. When it has
-    /// ended, or its share of the grace is over, the next extension is stopped.
+    /// Part of coordinated shutdown, in the reverse order, as a task of an actor on core 0. When it
+    /// has ended, or its share of the grace is over, the next extension is stopped.
     [[nodiscard]] virtual task<void> stop() = 0;
     /// Its vote on readiness. Any thread.
     [[nodiscard]] virtual bool ready() const noexcept { return true; }
@@ -55,7 +55,9 @@ public:
     [[nodiscard]] cohort::world& world() const noexcept { return *world_; }
     [[nodiscard]] cohort::runtime& runtime() noexcept { return *runtime_; }
     [[nodiscard]] std::uint32_t cores() const noexcept { return runtime_->cores(); }
-    [[nodiscard]] const std::string& node_name() const noexcept { return runtime_->options().node_name; }
+    [[nodiscard]] const std::string& node_name() const noexcept {
+        return runtime_->options().node_name;
+    }
 
     /// Adds an extension, before `start`.
     void use(std::unique_ptr<extension> module) { extensions_.push_back(std::move(module)); }
@@ -67,8 +69,8 @@ public:
         return added;
     }
 
-    /// Starts a top-level actor on core 0, or on the core that is named. From any thread that is not a
-    /// core, or from the named core itself.
+    /// Starts a top-level actor on core 0, or on the core that is named. From any thread that is
+    /// not a core, or from the named core itself.
     template <class Function, class... Args>
     auto spawn(Function function, Args&&... args) {
         return spawn_on(0, function, std::forward<Args>(args)...);
@@ -98,9 +100,10 @@ public:
     template <class P, class M>
     void tell(const ref<P>& target, M content) {
         detail::check_tell<P, M>();
-        runtime_->post(target.address().core(), [target, content = std::move(content)](core&) mutable {
-            target.tell(std::move(content));
-        });
+        runtime_->post(target.address().core(),
+                       [target, content = std::move(content)](core&) mutable {
+                           target.tell(std::move(content));
+                       });
     }
     template <class P>
     void stop(const ref<P>& target) {
@@ -119,7 +122,8 @@ public:
     void shutdown();
     /// Waits until the node has ended. Gives the exit code: 0, or 1 when a failure ended it.
     int join();
-    /// `start`, then waits for SIGINT, SIGTERM or `shutdown`, then ends orderly. Gives the exit code.
+    /// `start`, then waits for SIGINT, SIGTERM or `shutdown`, then ends orderly. Gives the exit
+    /// code.
     int run();
     /// Whether every extension votes ready and no shutdown has begun. Any thread.
     [[nodiscard]] bool ready() const noexcept;

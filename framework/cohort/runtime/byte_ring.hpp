@@ -12,9 +12,9 @@ namespace cohort {
 
 class core;
 
-/// Something to do on another core: constructed where it is sent (straight into a ring when it fits),
-/// applied once on the receiving core. `apply` runs and destroys the payload; with a null core it only
-/// destroys it.
+/// Something to do on another core: constructed where it is sent (straight into a ring when it
+/// fits), applied once on the receiving core. `apply` runs and destroys the payload; with a null
+/// core it only destroys it.
 struct alignas(16) ring_record {
     std::uint32_t size = 0;
     bool boxed = false;
@@ -47,12 +47,11 @@ public:
     static constexpr std::uint32_t capacity = 64 * 1024;
     static constexpr std::uint32_t record_max = capacity / 8;
 
-    byte_ring() : memory_{static_cast<std::byte*>(::operator new(capacity, std::align_val_t{64}))} {}
+    byte_ring()
+        : memory_{static_cast<std::byte*>(::operator new(capacity, std::align_val_t{64}))} {}
     byte_ring(const byte_ring&) = delete;
     byte_ring& operator=(const byte_ring&) = delete;
-    ~byte_ring() {
-        ::operator delete(memory_, std::align_val_t{64});
-    }
+    ~byte_ring() { ::operator delete(memory_, std::align_val_t{64}); }
 
     /// Room for a record of `size` bytes (a multiple of 16), or null when the ring is full.
     [[nodiscard]] void* reserve(std::uint32_t size) noexcept {

@@ -11,26 +11,27 @@ namespace cohort {
 struct cell;
 struct io_wait;
 
-/// Where a fiber stands. `idle` waits for a message, `blocked` for an answer or a timer (its frame may
-/// be destroyed), `io` for something that holds a pointer into its frame (cancel, wait, then destroy).
+/// Where a fiber stands. `idle` waits for a message, `blocked` for an answer or a timer (its frame
+/// may be destroyed), `io` for something that holds a pointer into its frame (cancel, wait, then
+/// destroy).
 enum class run_state : std::uint8_t { idle, ready, running, blocked, io, finished };
 
 /// One line of execution: an actor's own coroutine or one of its child tasks.
 ///
-/// Invariants, asserted where they are made: R-1 a fiber is in a run queue if and only if it is `ready`
-/// and not parked; R-2 an idle actor's mailbox is empty; R-3 a coroutine is resumed by its core's run
-/// loop only.
+/// Invariants, asserted where they are made: R-1 a fiber is in a run queue if and only if it is
+/// `ready` and not parked; R-2 an idle actor's mailbox is empty; R-3 a coroutine is resumed by its
+/// core's run loop only.
 struct fiber {
-    static constexpr std::uint8_t is_task = 1;         // a child task, not the actor's own coroutine
-    static constexpr std::uint8_t cancelled = 2;     // destroy instead of resuming
-    static constexpr std::uint8_t parked = 4;        // frozen: becomes ready, but does not run
-    static constexpr std::uint8_t stopping = 8;      // the actor is ending
-    static constexpr std::uint8_t own_limit = 16;    // the mailbox's limit or policy is not the default
+    static constexpr std::uint8_t is_task = 1;    // a child task, not the actor's own coroutine
+    static constexpr std::uint8_t cancelled = 2;  // destroy instead of resuming
+    static constexpr std::uint8_t parked = 4;     // frozen: becomes ready, but does not run
+    static constexpr std::uint8_t stopping = 8;   // the actor is ending
+    static constexpr std::uint8_t own_limit =
+        16;  // the mailbox's limit or policy is not the default
     static constexpr std::uint8_t task_receives = 32;  // a child task waits for the next message
 
     /// Deliveries look at nothing else unless one of these is set.
-    static constexpr std::uint8_t slow_delivery =
-        parked | stopping | own_limit | task_receives;
+    static constexpr std::uint8_t slow_delivery = parked | stopping | own_limit | task_receives;
 
     fiber* next = nullptr;
     union {
@@ -59,8 +60,8 @@ struct alignas(64) cell {
     fiber main;
     message* head = nullptr;
     message* tail = nullptr;
-    std::uint32_t count = 0;     // of messages waiting, system messages included
-    std::uint32_t position = 0;  // core << 24 | slot
+    std::uint32_t count = 0;       // of messages waiting, system messages included
+    std::uint32_t position = 0;    // core << 24 | slot
     root_promise* root = nullptr;  // null while no coroutine exists
     cold_block* cold = nullptr;    // what few actors need, made when first needed
 
@@ -81,7 +82,7 @@ struct task_fiber : fiber {
 
 [[nodiscard]] inline cell& owner_of(fiber& line) noexcept {
     return (line.flags & fiber::is_task) != 0 ? *static_cast<task_fiber&>(line).owner
-                                           : *reinterpret_cast<cell*>(&line);
+                                              : *reinterpret_cast<cell*>(&line);
 }
 
 inline constexpr std::uint32_t mailbox_limit_default = 1000;

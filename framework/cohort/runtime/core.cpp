@@ -35,14 +35,8 @@ cell* reserve_table() {
 }  // namespace
 
 core::core(runtime& owner, std::uint32_t id, std::uint32_t cores)
-    : id_{id},
-      cells_{reserve_table()},
-      links_(cores),
-      pending_{id},
-      keeper_{&owner.keeper()},
-      owner_{owner},
-      reactor_{owner.world().make_reactor()},
-      wheel_{owner.world().now()} {
+    : id_{id}, cells_{reserve_table()}, links_(cores), pending_{id}, keeper_{&owner.keeper()},
+      owner_{owner}, reactor_{owner.world().make_reactor()}, wheel_{owner.world().now()} {
     turn_time_ = now();
     probe_.state = run_state::blocked;
 }
@@ -119,7 +113,8 @@ void core::release_cell(cell& dead) noexcept {
     if (generation == 0) {
         return;  // wrapped: the slot is retired, old handles must never match again
     }
-    (free_tail_ != nullptr ? free_tail_->main.next : reinterpret_cast<fiber*&>(free_head_)) = &dead.main;
+    (free_tail_ != nullptr ? free_tail_->main.next : reinterpret_cast<fiber*&>(free_head_)) =
+        &dead.main;
     free_tail_ = &dead;
 }
 
@@ -160,7 +155,8 @@ void core::unqueue(fiber& line) noexcept {
     COHORT_ASSERT(false, "a ready fiber is in the run queue");
 }
 
-// -- other cores ------------------------------------------------------------------------------------
+// -- other cores
+// ------------------------------------------------------------------------------------
 
 void core::publish(link& to) noexcept {
     to.unpublished = 0;
@@ -296,7 +292,8 @@ bool core::drain_inbox() noexcept {
     return true;
 }
 
-// -- the loop -----------------------------------------------------------------------------------------
+// -- the loop
+// -----------------------------------------------------------------------------------------
 
 void core::run_slice(fiber& line) noexcept {
     auto& actor = owner_of(line);
@@ -309,7 +306,8 @@ void core::run_slice(fiber& line) noexcept {
         if (!COHORT_LIKELY(!slow_.load(std::memory_order_relaxed))) {
             report_slow(line);
         }
-        COHORT_ASSERT(line.state != run_state::running, "a fiber that returned says what it waits for");
+        COHORT_ASSERT(line.state != run_state::running,
+                      "a fiber that returned says what it waits for");
         if (COHORT_LIKELY(line.state != run_state::finished &&
                           (line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
             return;
@@ -403,8 +401,8 @@ bool core::turn() {
     probe_queue();
     worked |= run_queue();
     flush();
-    polled_work_ = reactor_->poll() != 0;
-    return worked || polled_work_ || run_head_ != nullptr || !urgent_.empty();
+    worked |= reactor_->poll() != 0;
+    return worked || run_head_ != nullptr || !urgent_.empty();
 }
 
 bool core::incoming() noexcept {
@@ -424,8 +422,8 @@ bool core::has_work() noexcept {
     });
 }
 
-// Spinning pays when another core is about to answer: it turns a wake-up of 30 us into 0.1. The time it
-// is given halves whenever it was fruitless, so an idle process does not spin.
+// Spinning pays when another core is about to answer: it turns a wake-up of 30 us into 0.1. The
+// time it is given halves whenever it was fruitless, so an idle process does not spin.
 bool core::spin() noexcept {
     if (spin_time_ < std::chrono::microseconds{1}) {
         return false;
@@ -471,37 +469,44 @@ void core::idle() {
     }
 }
 
+core::progress core::step() {
+    bool worked = turn();
+    if (COHORT_LIKELY(!owner_.stopping_.load(std::memory_order_relaxed))) {
+        return worked ? progress::worked : progress::idle;
+    }
+    if (!stopping_) {
+        stopping_ = true;
+        abandon_at_ = now() + owner_.options().stop_grace;
+        keeper_->stop_all(*this);
+        return progress::worked;
+    }
+    if (!drained_ && live_ == 0) {
+        drained_ = true;
+        owner_.core_drained();
+    } else if (!drained_ && turn_time_ >= abandon_at_) {
+        keeper_->abandon_all(*this);
+    }
+    if (owner_.drained()) {
+        return progress::ended;
+    }
+    return worked ? progress::worked : progress::idle;
+}
+
 void core::run() {
     current_core = this;
-    bool drained = false;
-    auto abandon_at = time_point{};
     for (;;) {
-        bool worked = turn();
-        if (!COHORT_LIKELY(!owner_.stopping_.load(std::memory_order_relaxed))) {
-            if (!stopping_) {
-                stopping_ = true;
-                abandon_at = now() + owner_.options().stop_grace;
-                keeper_->stop_all(*this);
-                continue;
-            }
-            if (!drained && live_ != 0 && turn_time_ >= abandon_at) {
-                keeper_->abandon_all(*this);
-            }
-            if (!drained && live_ == 0) {
-                drained = true;
-                owner_.core_drained();
-            }
-            if (owner_.drained()) {
-                break;
-            }
-            if (!worked) {
+        auto made = step();
+        if (made == progress::ended) {
+            break;
+        }
+        if (made == progress::idle) {
+            if (COHORT_LIKELY(!stopping_)) {
+                idle();
+            } else {
+                // Other cores may end without a word to this one.
                 flush();
                 reactor_->wait(turn_time_ + std::chrono::milliseconds{1});
             }
-            continue;
-        }
-        if (!worked) {
-            idle();
         }
     }
     current_core = nullptr;

@@ -21,7 +21,8 @@ namespace cohort {
 class core;
 class runtime;
 
-/// Decides what happens to actors around their run: implemented by the actor layer, called by cores.
+/// Decides what happens to actors around their run: implemented by the actor layer, called by
+/// cores.
 ///
 /// Thread: the core's.
 class cell_keeper {
@@ -41,14 +42,15 @@ public:
     /// Registers a child task with its actor, which waits for it before it ends.
     virtual void adopt(task_fiber& line) = 0;
     virtual void disown(task_fiber& line) noexcept = 0;
-    /// Notes that a child task, instead of the actor's own coroutine, takes the next message; null when
-    /// it gave up.
+    /// Notes that a child task, instead of the actor's own coroutine, takes the next message; null
+    /// when it gave up.
     virtual void receive_in_task(cell& actor, task_fiber* line) = 0;
     /// Starts to stop every actor of the core.
     virtual void stop_all(core& here) noexcept = 0;
     /// Destroys what is left when the core ends although operations never came back.
     virtual void abandon_all(core& here) noexcept = 0;
-    /// Writes the name of an actor and its await chain, for people. Best effort from a crash handler.
+    /// Writes the name of an actor and its await chain, for people. Best effort from a crash
+    /// handler.
     virtual std::string describe(core& here, fiber& line) = 0;
 };
 
@@ -86,9 +88,7 @@ public:
         auto& found = cell_at(slot);
         return COHORT_LIKELY(found.main.generation == address.generation()) ? &found : nullptr;
     }
-    [[nodiscard]] cell& cell_at(std::uint32_t slot) noexcept {
-        return cells_[slot];
-    }
+    [[nodiscard]] cell& cell_at(std::uint32_t slot) noexcept { return cells_[slot]; }
     [[nodiscard]] std::uint32_t slots_used() const noexcept { return slots_used_; }
     [[nodiscard]] std::uint32_t live_cells() const noexcept { return live_; }
 
@@ -165,8 +165,8 @@ public:
     /// Answers a pending ask of this node with an error.
     void fail_reply(handle pending, errc why) noexcept;
 
-    /// Runs `action(core&)` on another core, in the order of posts to it. Returns false when the rings'
-    /// overflow is full and `droppable` was given: the action was not taken then.
+    /// Runs `action(core&)` on another core, in the order of posts to it. Returns false when the
+    /// rings' overflow is full and `droppable` was given: the action was not taken then.
     template <class Action>
     bool post(std::uint32_t target, Action action, bool droppable = false) {
         static_assert(std::is_nothrow_move_constructible_v<Action>);
@@ -211,6 +211,9 @@ public:
 
     /// One turn: rings, a bounded number of slices, I/O, timers. Returns whether anything was done.
     bool turn();
+    enum class progress : std::uint8_t { worked, idle, ended };
+    /// A turn, and what stopping asks for; the unit that a simulation drives.
+    progress step();
     /// Waits for work: spins for a while where that pays, then sleeps.
     void idle();
     /// The body of the core's thread.
@@ -224,7 +227,8 @@ public:
     [[nodiscard]] bool running_seen() const noexcept {
         return running_.load(std::memory_order_relaxed);
     }
-    /// The watchdog's verdict on what runs now; the core reports it when the slice ends. Any thread.
+    /// The watchdog's verdict on what runs now; the core reports it when the slice ends. Any
+    /// thread.
     void mark_slow() noexcept { slow_.store(true, std::memory_order_relaxed); }
 
     /// Commands of the actor layer that run before the next slice (stops, exits of children).
@@ -302,8 +306,9 @@ private:
     double ns_per_message_ = 100;
     int turn_messages_ = messages_per_turn;
     duration spin_time_{0};
-    bool polled_work_ = false;
     bool stopping_ = false;
+    bool drained_ = false;
+    time_point abandon_at_;
 
     alignas(64) std::atomic<bool> sleeping_{false};
     alignas(64) std::atomic<ring_record*> inbox_{nullptr};
@@ -313,8 +318,9 @@ private:
 inline constinit thread_local core* current_core = nullptr;
 
 [[nodiscard]] inline core& this_core() noexcept {
-    COHORT_ASSERT(current_core != nullptr,
-                  "this is called from an actor or a task on a core; elsewhere use the system's members");
+    COHORT_ASSERT(
+        current_core != nullptr,
+        "this is called from an actor or a task on a core; elsewhere use the system's members");
     return *current_core;
 }
 

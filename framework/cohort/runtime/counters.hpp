@@ -46,11 +46,11 @@ private:
 
 /// What one core counts, always on.
 struct core_counters {
-    core_counter messages;       // received by actors
-    core_counter dead_letters;   // sent to actors that do not exist
-    core_counter refused;        // mailbox full: not taken
-    core_counter dropped;        // mailbox full: dropped by policy
-    core_counter late_replies;   // answers nobody waited for any more
+    core_counter messages;      // received by actors
+    core_counter dead_letters;  // sent to actors that do not exist
+    core_counter refused;       // mailbox full: not taken
+    core_counter dropped;       // mailbox full: dropped by policy
+    core_counter late_replies;  // answers nobody waited for any more
     core_counter asks;
     core_counter ask_timeouts;
     core_counter spawned;

@@ -6,8 +6,8 @@
 namespace cohort {
 
 /// The node-local address of an actor: core (8 bits), slot in the core's table (24 bits) and the
-/// generation of that slot (32 bits). Generation 0 is never valid, so a zero handle is null. The same
-/// layout addresses a pending ask.
+/// generation of that slot (32 bits). Generation 0 is never valid, so a zero handle is null. The
+/// same layout addresses a pending ask.
 struct handle {
     std::uint64_t value = 0;
 

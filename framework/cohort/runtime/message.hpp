@@ -13,8 +13,8 @@
 
 namespace cohort {
 
-/// When an answer stops being of use, and the trace that the request belongs to; both travel with every
-/// ask, so that a request made on behalf of another carries them on.
+/// When an answer stops being of use, and the trace that the request belongs to; both travel with
+/// every ask, so that a request made on behalf of another carries them on.
 struct deadline {
     time_point at{};
     std::uint64_t trace = 0;

@@ -32,7 +32,8 @@ public:
             slot = free_;
             free_ = entries_[slot].next_free;
         } else {
-            COHORT_ASSERT(entries_.size() < slots_max, "fewer than 16 M asks are pending on a core");
+            COHORT_ASSERT(entries_.size() < slots_max,
+                          "fewer than 16 M asks are pending on a core");
             slot = static_cast<std::uint32_t>(entries_.size());
             entries_.push_back({});
         }

@@ -99,8 +99,8 @@ void runtime::join() {
     watchdog_.reset();
 }
 
-// Samples what each core is running. A core that shows the same slice at two samples in a row has been
-// in it for at least the distance between them.
+// Samples what each core is running. A core that shows the same slice at two samples in a row has
+// been in it for at least the distance between them.
 void runtime::watch() {
     struct sample {
         std::uint64_t turns = 0;

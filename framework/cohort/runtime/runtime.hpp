@@ -33,8 +33,8 @@ struct runtime_event {
 
 /// The cores of one node.
 ///
-/// In a real world `start` gives each core a thread; in a simulated one the simulation calls `turn` of
-/// the cores itself.
+/// In a real world `start` gives each core a thread; in a simulated one the simulation calls `turn`
+/// of the cores itself.
 class runtime {
 public:
     runtime(cohort::world& world, cell_keeper& keeper, runtime_options options);
@@ -57,8 +57,8 @@ public:
     /// Waits until every core has ended. Not from a core.
     void join();
 
-    /// Runs `action(core&)` on a core, from any thread. Dropped, destroyed without being run, when the
-    /// core has ended.
+    /// Runs `action(core&)` on a core, from any thread. Dropped, destroyed without being run, when
+    /// the core has ended.
     template <class Action>
     void post(std::uint32_t core_id, Action action) {
         using record_type = ring_action<Action>;
@@ -70,7 +70,9 @@ public:
     }
 
     /// Events for the log; called on cores and on the watchdog's thread. Set before `start`.
-    void on_event(std::function<void(const runtime_event&)> listener) { listener_ = std::move(listener); }
+    void on_event(std::function<void(const runtime_event&)> listener) {
+        listener_ = std::move(listener);
+    }
     void report(const runtime_event& event) const {
         if (listener_) {
             listener_(event);

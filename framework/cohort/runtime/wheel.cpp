@@ -17,7 +17,8 @@ std::uint64_t floor_tick(time_point instant) noexcept {
 // Rounding up keeps the promise that nothing fires early.
 std::uint64_t ceiling_tick(time_point instant) noexcept {
     auto since = std::max(instant.time_since_epoch(), duration::zero());
-    return static_cast<std::uint64_t>((since + wheel::tick_length - duration{1}) / wheel::tick_length);
+    return static_cast<std::uint64_t>((since + wheel::tick_length - duration{1}) /
+                                      wheel::tick_length);
 }
 
 }  // namespace
@@ -45,8 +46,8 @@ void wheel::arm(wheel_timer& timer, time_point deadline) noexcept {
 
 void wheel::cancel(wheel_timer& timer) noexcept {
     if (timer.armed()) {
-        // An emptied slot keeps its bit: advancing over it is harmless, and clearing it here would cost
-        // a look at the list's head on every cancel.
+        // An emptied slot keeps its bit: advancing over it is harmless, and clearing it here would
+        // cost a look at the list's head on every cancel.
         unlink(timer);
         --armed_;
     }
@@ -54,11 +55,11 @@ void wheel::cancel(wheel_timer& timer) noexcept {
 
 void wheel::place(wheel_timer& timer) noexcept {
     auto tick = std::min(timer.tick, now_ + (std::uint64_t{1} << (levels * bits)) - 1);
-    // The level is given by the highest bit in which the tick differs from now: below that, the timer
-    // shares its slot's whole prefix with now and comes round exactly once.
+    // The level is given by the highest bit in which the tick differs from now: below that, the
+    // timer shares its slot's whole prefix with now and comes round exactly once.
     auto difference = tick ^ now_;
-    auto level = difference == 0 ? 0U
-                                 : static_cast<unsigned>(63 - std::countl_zero(difference)) / bits;
+    auto level =
+        difference == 0 ? 0U : static_cast<unsigned>(63 - std::countl_zero(difference)) / bits;
     if (level >= levels) {
         level = levels - 1;
     }

@@ -8,8 +8,8 @@
 
 namespace cohort {
 
-/// A timer as it lies in its owner's frame. `fire` runs once, on the wheel's thread, when the deadline
-/// has passed; the timer is disarmed by then and may be armed again inside it.
+/// A timer as it lies in its owner's frame. `fire` runs once, on the wheel's thread, when the
+/// deadline has passed; the timer is disarmed by then and may be armed again inside it.
 struct wheel_timer {
     wheel_timer* next = nullptr;
     wheel_timer* previous = nullptr;
@@ -36,8 +36,8 @@ struct timer_of : wheel_timer {
 };
 
 /// Hierarchical timing wheel: five levels of 64 slots over ticks of 1 ms (twelve days; what lies
-/// further is parked in the last slot and placed again when it comes round). Arm and cancel are O(1);
-/// a timer never fires early and at most one tick late. Source: Varghese and Lauck, 1987.
+/// further is parked in the last slot and placed again when it comes round). Arm and cancel are
+/// O(1); a timer never fires early and at most one tick late. Source: Varghese and Lauck, 1987.
 ///
 /// Thread: one.
 class wheel {

@@ -64,7 +64,8 @@ public:
     io_awaiter(const io_awaiter&) = delete;
     io_awaiter& operator=(const io_awaiter&) = delete;
     ~io_awaiter() {
-        COHORT_ASSERT(waiter == nullptr, "a frame is not destroyed while an operation is pending in it");
+        COHORT_ASSERT(waiter == nullptr,
+                      "a frame is not destroyed while an operation is pending in it");
     }
 
 protected:
@@ -76,7 +77,8 @@ protected:
     }
     void completed() noexcept {
         auto* line = std::exchange(waiter, nullptr);
-        COHORT_ASSERT(line != nullptr && line->state == run_state::io, "an operation completes once");
+        COHORT_ASSERT(line != nullptr && line->state == run_state::io,
+                      "an operation completes once");
         line->resume = resume;
         this_core().make_ready(*line);
     }
@@ -93,8 +95,11 @@ public:
             self.outcome_ = outcome;
             self.completed();
         };
-        cancel = [](io_wait& wait) noexcept { static_cast<stream_operation&>(wait).stream_.cancel(); };
-        auto known = reading_ ? stream_.read_some(buffer_, *this) : stream_.write_some(buffers_, *this);
+        cancel = [](io_wait& wait) noexcept {
+            static_cast<stream_operation&>(wait).stream_.cancel();
+        };
+        auto known =
+            reading_ ? stream_.read_some(buffer_, *this) : stream_.write_some(buffers_, *this);
         if (known) {
             outcome_ = *known;
         }
@@ -108,7 +113,8 @@ private:
     friend stream_operation write_some(stream&, std::span<const std::span<const std::byte>>);
     friend class detail::io_awaiter;
 
-    stream_operation(stream& on, std::span<std::byte> buffer) : stream_{on}, reading_{true}, buffer_{buffer} {}
+    stream_operation(stream& on, std::span<std::byte> buffer)
+        : stream_{on}, reading_{true}, buffer_{buffer} {}
     stream_operation(stream& on, std::span<const std::span<const std::byte>> buffers)
         : stream_{on}, reading_{false}, buffers_{buffers} {}
 
@@ -119,13 +125,14 @@ private:
     io_outcome outcome_;
 };
 
-/// Awaits `stream::read_some`; the buffer must live until then. Cancellation: the stream's `cancel`.
+/// Awaits `stream::read_some`; the buffer must live until then. Cancellation: the stream's
+/// `cancel`.
 [[nodiscard]] inline stream_operation read_some(stream& from, std::span<std::byte> buffer) {
     return {from, buffer};
 }
 /// Awaits `stream::write_some`; the buffers must live until then.
-[[nodiscard]] inline stream_operation write_some(stream& to,
-                                                 std::span<const std::span<const std::byte>> buffers) {
+[[nodiscard]] inline stream_operation write_some(
+    stream& to, std::span<const std::span<const std::byte>> buffers) {
     return {to, buffers};
 }
 
@@ -141,7 +148,9 @@ public:
             self.code_ = outcome.code;
             self.completed();
         };
-        cancel = [](io_wait& wait) noexcept { static_cast<accept_operation&>(wait).listener_.close(); };
+        cancel = [](io_wait& wait) noexcept {
+            static_cast<accept_operation&>(wait).listener_.close();
+        };
         suspend(here);
         listener_.accept(accepted_, *this);
     }
@@ -211,7 +220,9 @@ public:
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> here) {
         home_ = &this_core();
-        work_item::run = [](work_item& item) noexcept { static_cast<work_operation&>(item).execute(); };
+        work_item::run = [](work_item& item) noexcept {
+            static_cast<work_operation&>(item).execute();
+        };
         ring_record::apply = [](core* on, ring_record* record) noexcept {
             // Without a core the frame was abandoned at the end of the process.
             if (on != nullptr) {
@@ -247,7 +258,8 @@ private:
     worker& worker_;
     Function function_;
     core* home_ = nullptr;
-    std::conditional_t<std::is_void_v<value_type>, std::monostate, std::optional<value_type>> value_;
+    std::conditional_t<std::is_void_v<value_type>, std::monostate, std::optional<value_type>>
+        value_;
     std::exception_ptr failure_;
 };
 

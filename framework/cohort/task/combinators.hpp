@@ -19,8 +19,8 @@ namespace detail {
 template <class T>
 using storable = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
-/// Child tasks that one coroutine waits for together. It goes on when all have come to rest, so that
-/// nothing outlives the `co_await`.
+/// Child tasks that one coroutine waits for together. It goes on when all have come to rest, so
+/// that nothing outlives the `co_await`.
 class fork_base {
 public:
     fork_base(const fork_base&) = delete;
@@ -87,7 +87,8 @@ protected:
         return std::get<I>(tasks_)->handle().promise();
     }
     [[nodiscard]] bool failed_at(std::size_t index) noexcept {
-        return visit_at(index, [](auto& one) { return one->handle().promise().failure != nullptr; });
+        return visit_at(index,
+                        [](auto& one) { return one->handle().promise().failure != nullptr; });
     }
 
     std::tuple<std::optional<task<Ts>>...> tasks_;
@@ -105,8 +106,9 @@ private:
     bool visit_at(std::size_t index, Visitor visitor) noexcept {
         bool answer = false;
         std::size_t at = 0;
-        std::apply([&](auto&... each) { ((at++ == index ? void(answer = visitor(each)) : void()), ...); },
-                   tasks_);
+        std::apply(
+            [&](auto&... each) { ((at++ == index ? void(answer = visitor(each)) : void()), ...); },
+            tasks_);
         return answer;
     }
 
@@ -145,7 +147,8 @@ private:
     template <std::size_t... I>
     std::tuple<storable<Ts>...> collect(std::index_sequence<I...>) {
         if (first_failure_) {
-            ((I == *first_failure_ ? static_cast<void>(take_value(this->template promise<I>())) : void()),
+            ((I == *first_failure_ ? static_cast<void>(take_value(this->template promise<I>()))
+                                   : void()),
              ...);
         }
         return {take_value(this->template promise<I>())...};
@@ -200,9 +203,9 @@ template <class... Ts>
     return detail::all_operation<Ts...>{std::move(tasks)...};
 }
 
-/// Runs tasks side by side and gives the value of the first that ends, in a variant at its index. The
-/// others are cancelled and have ended when this goes on. A message that a cancelled task was waiting
-/// for stays in the mailbox.
+/// Runs tasks side by side and gives the value of the first that ends, in a variant at its index.
+/// The others are cancelled and have ended when this goes on. A message that a cancelled task was
+/// waiting for stays in the mailbox.
 template <class... Ts>
 [[nodiscard]] detail::any_operation<Ts...> when_any(task<Ts>... tasks) {
     static_assert(sizeof...(Ts) > 0, "when_any waits for at least one task");
@@ -215,7 +218,8 @@ inline task<void> wait_for(duration length) { co_await sleep_for{length}; }
 
 }  // namespace detail
 
-/// Runs a task for at most `length`. Errors: `errc::timeout`; the task is cancelled and has ended then.
+/// Runs a task for at most `length`. Errors: `errc::timeout`; the task is cancelled and has ended
+/// then.
 template <class T>
 task<result<T>> with_timeout(duration length, task<T> body) {
     auto first = co_await when_any(std::move(body), detail::wait_for(length));

@@ -12,15 +12,16 @@
 
 namespace cohort {
 
-/// What every coroutine of Cohort begins with: who waits for it, and which function it is. Frames come
-/// from the pool.
+/// What every coroutine of Cohort begins with: who waits for it, and which function it is. Frames
+/// come from the pool.
 ///
 /// The chain of parents is the await chain that logs and crash reports print.
 struct promise_base {
     promise_base* parent = nullptr;
     std::source_location where;
 
-    /// The default argument is evaluated inside the coroutine, so it names the coroutine's function.
+    /// The default argument is evaluated inside the coroutine, so it names the coroutine's
+    /// function.
     std::suspend_always initial_suspend(
         std::source_location here = std::source_location::current()) noexcept {
         where = here;

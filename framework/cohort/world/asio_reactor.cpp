@@ -33,8 +33,8 @@ errc code_of(const boost::system::error_code& failure) noexcept {
     return failure == asio::error::operation_aborted ? errc::cancelled : errc::network;
 }
 
-// Asio's handler: one pointer, with memory from the core's pool, because operations are started outside
-// `run`, where Asio's own recycling does not work.
+// Asio's handler: one pointer, with memory from the core's pool, because operations are started
+// outside `run`, where Asio's own recycling does not work.
 struct completion_handler {
     using allocator_type = pool_allocator<std::byte>;
     [[nodiscard]] allocator_type get_allocator() const noexcept { return {}; }
@@ -51,8 +51,8 @@ endpoint to_endpoint(const asio::ip::tcp::endpoint& address) {
 
 result<asio::ip::tcp::endpoint> from_endpoint(const endpoint& address) {
     boost::system::error_code failure;
-    auto numeric = asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host,
-                                          failure);
+    auto numeric =
+        asio::ip::make_address(address.host == "localhost" ? "127.0.0.1" : address.host, failure);
     if (failure) {
         return error{errc::invalid, "'" + address.host + "' is not a numeric address"};
     }
@@ -72,7 +72,8 @@ public:
     explicit asio_stream(socket_type socket) : socket_{std::move(socket)} { configure(socket_); }
 
     std::optional<io_outcome> read_some(std::span<std::byte> buffer, io_completion& done) override {
-        socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()), completion_handler{&done});
+        socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()),
+                                completion_handler{&done});
         return std::nullopt;
     }
 
@@ -158,13 +159,14 @@ public:
 
     void accept(std::unique_ptr<incoming_stream>& accepted, io_completion& done) override {
         acceptor_.async_accept(
-            socket_, asio::bind_allocator(pool_allocator<std::byte>{},
-                                          [this, &accepted, &done](boost::system::error_code failure) {
-                                              if (!failure) {
-                                                  failure = release(accepted);
-                                              }
-                                              done.complete(done, {code_of(failure), 0});
-                                          }));
+            socket_,
+            asio::bind_allocator(pool_allocator<std::byte>{},
+                                 [this, &accepted, &done](boost::system::error_code failure) {
+                                     if (!failure) {
+                                         failure = release(accepted);
+                                     }
+                                     done.complete(done, {code_of(failure), 0});
+                                 }));
     }
 
     void close() noexcept override {
@@ -238,7 +240,8 @@ public:
             acceptor.listen(4096, failure);
         }
         if (failure) {
-            return error{errc::network, "cannot listen on " + local.text() + ": " + failure.message()};
+            return error{errc::network,
+                         "cannot listen on " + local.text() + ": " + failure.message()};
         }
         return std::unique_ptr<listener>{
             std::make_unique<asio_listener>(std::move(acceptor), address->protocol())};

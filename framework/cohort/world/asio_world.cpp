@@ -122,7 +122,8 @@ class real_world final : public world {
 public:
     ~real_world() override {
         if (signals_) {
-            // Blocked in every thread but the waiting one, so the process's own signal ends that one.
+            // Blocked in every thread but the waiting one, so the process's own signal ends that
+            // one.
             ending_ = true;
             ::kill(::getpid(), SIGTERM);
             signals_->join();
@@ -200,26 +201,27 @@ public:
 
     void on_termination(std::function<void()> handler) override {
         COHORT_ASSERT(!signals_, "termination has one handler");
-        // Blocked here, before any thread of the runtime starts, so that every thread inherits it and
-        // only the waiting one takes the signals.
+        // Blocked here, before any thread of the runtime starts, so that every thread inherits it
+        // and only the waiting one takes the signals.
         auto set = sigset_t{};
         ::sigemptyset(&set);
         ::sigaddset(&set, SIGINT);
         ::sigaddset(&set, SIGTERM);
         ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
-        signals_ = std::make_unique<asio_thread>("signals", [this, set, handler = std::move(handler)] {
-            for (bool first = true;; first = false) {
-                auto details = siginfo_t{};
-                ::sigwaitinfo(&set, &details);
-                if (ending_) {
-                    return;
+        signals_ =
+            std::make_unique<asio_thread>("signals", [this, set, handler = std::move(handler)] {
+                for (bool first = true;; first = false) {
+                    auto details = siginfo_t{};
+                    ::sigwaitinfo(&set, &details);
+                    if (ending_) {
+                        return;
+                    }
+                    if (!first) {
+                        ::_exit(130);
+                    }
+                    handler();
                 }
-                if (!first) {
-                    ::_exit(130);
-                }
-                handler();
-            }
-        });
+            });
     }
 
 private:

@@ -9,8 +9,8 @@
 namespace cohort {
 namespace {
 
-// Pools of threads that ended wait here for the next thread; they are never destroyed, because their
-// blocks may still be in use elsewhere.
+// Pools of threads that ended wait here for the next thread; they are never destroyed, because
+// their blocks may still be in use elsewhere.
 constinit std::mutex idle_mutex;
 constinit frame_pool* idle_pools = nullptr;
 

@@ -8,10 +8,10 @@
 
 namespace cohort {
 
-/// Memory of coroutine frames, messages and other small objects: free lists in 16-byte classes up to
-/// 1 KiB, filled from chunks that stay with the process; larger blocks come from malloc. One pool a
-/// thread, so nothing is locked. Freeing on another thread than the one that allocated is allowed: the
-/// block then belongs to that thread's pool.
+/// Memory of coroutine frames, messages and other small objects: free lists in 16-byte classes up
+/// to 1 KiB, filled from chunks that stay with the process; larger blocks come from malloc. One
+/// pool a thread, so nothing is locked. Freeing on another thread than the one that allocated is
+/// allowed: the block then belongs to that thread's pool.
 ///
 /// With COHORT_POOL_MALLOC (sanitized builds) every block comes from malloc.
 class frame_pool {
@@ -58,8 +58,8 @@ public:
 #endif
     }
 
-    /// Bytes handed out and not returned, in the classes' sizes; negative on a thread that frees what
-    /// others allocated.
+    /// Bytes handed out and not returned, in the classes' sizes; negative on a thread that frees
+    /// what others allocated.
     [[nodiscard]] std::ptrdiff_t bytes_in_use() const noexcept { return in_use_; }
     /// Bytes of chunks taken from the system.
     [[nodiscard]] std::size_t bytes_reserved() const noexcept { return reserved_; }

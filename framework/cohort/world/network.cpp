@@ -25,7 +25,8 @@ result<endpoint> endpoint::parse(std::string_view text) {
     auto port = std::uint16_t{0};
     auto [end, code] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
     if (host.empty() || code != std::errc{} || end != digits.data() + digits.size()) {
-        return error{errc::invalid, "'" + std::string{text} + "' is not host:port with a port of 0 to 65535"};
+        return error{errc::invalid,
+                     "'" + std::string{text} + "' is not host:port with a port of 0 to 65535"};
     }
     return endpoint{std::string{host}, port};
 }

@@ -27,14 +27,16 @@ struct endpoint {
     friend bool operator==(const endpoint&, const endpoint&) = default;
 };
 
-/// The outcome of one operation: a code and how many bytes moved. `end_of_stream` is an orderly close.
+/// The outcome of one operation: a code and how many bytes moved. `end_of_stream` is an orderly
+/// close.
 struct io_outcome {
     errc code = errc::ok;
     std::size_t bytes = 0;
 };
 
-/// Where an operation reports to. It lies in the waiting coroutine's frame and is called exactly once,
-/// from the reactor's `poll` or `wait`, never from inside the call that started the operation.
+/// Where an operation reports to. It lies in the waiting coroutine's frame and is called exactly
+/// once, from the reactor's `poll` or `wait`, never from inside the call that started the
+/// operation.
 struct io_completion {
     void (*complete)(io_completion&, io_outcome) noexcept = nullptr;
 };
@@ -48,8 +50,8 @@ class stream {
 public:
     virtual ~stream() = default;
 
-    /// Reads at least one byte. Returns the outcome when it is known at once, else nothing: then the
-    /// completion follows.
+    /// Reads at least one byte. Returns the outcome when it is known at once, else nothing: then
+    /// the completion follows.
     [[nodiscard]] virtual std::optional<io_outcome> read_some(std::span<std::byte> buffer,
                                                               io_completion& done) = 0;
     /// Writes at least one byte of the concatenated buffers (at most 8 of them).
@@ -72,8 +74,8 @@ public:
 class listener {
 public:
     virtual ~listener() = default;
-    /// Waits for one connection, which is then in `accepted`. Errors: `network` when accepting failed
-    /// for now (out of descriptors, for example), `cancelled` after `close`.
+    /// Waits for one connection, which is then in `accepted`. Errors: `network` when accepting
+    /// failed for now (out of descriptors, for example), `cancelled` after `close`.
     virtual void accept(std::unique_ptr<incoming_stream>& accepted, io_completion& done) = 0;
     virtual void close() noexcept = 0;
     /// The bound address; the port is real also when 0 was asked for.

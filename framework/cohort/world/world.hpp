@@ -13,14 +13,15 @@
 
 namespace cohort {
 
-/// Work for a `worker`; it lies in the waiting coroutine's frame. `run` is called once, on the worker.
+/// Work for a `worker`; it lies in the waiting coroutine's frame. `run` is called once, on the
+/// worker.
 struct work_item {
     void (*run)(work_item&) noexcept = nullptr;
     work_item* next = nullptr;
 };
 
-/// A thread of its own for calls that block (a database, a file system). Items run one after the other
-/// in the order of `submit`. The destructor runs what is queued and then ends the thread.
+/// A thread of its own for calls that block (a database, a file system). Items run one after the
+/// other in the order of `submit`. The destructor runs what is queued and then ends the thread.
 class worker {
 public:
     virtual ~worker() = default;
@@ -36,8 +37,9 @@ public:
     virtual void join() = 0;
 };
 
-/// The world as the framework sees it: time, randomness, network, disk, environment and threads reach
-/// framework and modules through here only, so that a whole node can run on virtual time from one seed.
+/// The world as the framework sees it: time, randomness, network, disk, environment and threads
+/// reach framework and modules through here only, so that a whole node can run on virtual time from
+/// one seed.
 class world {
 public:
     virtual ~world() = default;
@@ -62,11 +64,12 @@ public:
     [[nodiscard]] virtual unsigned processors() const = 0;
 
     [[nodiscard]] virtual std::map<std::string, std::string> environment() const = 0;
-    /// The whole file. Errors: `not_found`, `too_large` when it is longer than `bytes_max`, `storage`.
+    /// The whole file. Errors: `not_found`, `too_large` when it is longer than `bytes_max`,
+    /// `storage`.
     [[nodiscard]] virtual result<std::string> read_file(const std::string& path,
                                                         std::size_t bytes_max) = 0;
-    /// Calls `handler` once, on a thread of the world's choice, for SIGINT or SIGTERM; a second signal
-    /// ends the process at once. A simulated world never calls it.
+    /// Calls `handler` once, on a thread of the world's choice, for SIGINT or SIGTERM; a second
+    /// signal ends the process at once. A simulated world never calls it.
     virtual void on_termination(std::function<void()> handler) = 0;
 };
 
