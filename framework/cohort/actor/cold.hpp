@@ -57,7 +57,6 @@ struct cold_block {
         message* node;
         handle reply;
     };
-    std::uint32_t limit = mailbox_limit_default;
     mailbox_policy policy = mailbox_policy::refuse;
     std::deque<waiting_sender> senders;
 };

@@ -154,7 +154,7 @@ protected:
         auto& home = this_core();
         in_task_ = nullptr;
         auto* node = home.take(cell_);
-        if (!COHORT_LIKELY((cell_.main.flags & fiber::own_limit) == 0)) {
+        if (!COHORT_LIKELY((cell_.main.flags & fiber::senders_wait) == 0)) {
             home.keeper().taken(home, cell_);
         }
         return node;

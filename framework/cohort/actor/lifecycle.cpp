@@ -575,8 +575,7 @@ void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept
         system ? node->type->destroy(*node) : here.dead_letter(node, errc::terminated);
         return;
     }
-    auto limit = target.cold != nullptr ? target.cold->limit : mailbox_limit_default;
-    if (target.count >= limit && !node->type->system) {
+    if (target.count >= target.main.limit && !node->type->system) {
         auto policy = target.cold != nullptr ? target.cold->policy : mailbox_policy::refuse;
         (policy == mailbox_policy::refuse ? here.counters().refused : here.counters().dropped)
             .add();
@@ -607,10 +606,9 @@ void lifecycle::admit(core& here, handle target, message* node, handle reply) no
         here.dead_letter(node, errc::terminated);
         return;
     }
-    auto limit = actor->cold != nullptr ? actor->cold->limit : mailbox_limit_default;
-    if (actor->count >= limit || (actor->cold != nullptr && !actor->cold->senders.empty())) {
+    if (actor->count >= actor->main.limit || (actor->cold != nullptr && !actor->cold->senders.empty())) {
         cold_of(*actor).senders.push_back({node, reply});
-        actor->main.flags |= fiber::own_limit;
+        actor->main.flags |= fiber::senders_wait;
         return;
     }
     here.deliver(target, node);
@@ -619,11 +617,14 @@ void lifecycle::admit(core& here, handle target, message* node, handle reply) no
 
 void lifecycle::taken(core& here, cell& target) noexcept {
     auto& cold = *target.cold;
-    while (!cold.senders.empty() && target.count < cold.limit) {
+    while (!cold.senders.empty() && target.count < target.main.limit) {
         auto waiting = cold.senders.front();
         cold.senders.pop_front();
         here.append(target, waiting.node);
         send_reply<void>(waiting.reply, result<void>{});
+    }
+    if (cold.senders.empty()) {
+        target.main.flags &= static_cast<std::uint8_t>(~fiber::senders_wait);
     }
 }
 
@@ -708,11 +709,8 @@ cell& detail::spawn_cell(core& here, cell* parent, std::unique_ptr<spawn_recipe>
         cold.supervision = std::move(options.supervision);
         cold.restart_for_mail = options.restart_for_mail;
         cold.on_exit = std::move(options.on_exit);
-        cold.limit = std::max(1U, options.mailbox_limit);
         cold.policy = options.policy;
-        if (cold.limit != mailbox_limit_default || cold.policy != mailbox_policy::refuse) {
-            slot.main.flags |= fiber::own_limit;
-        }
+        slot.main.limit = std::max<std::uint16_t>(1, options.mailbox_limit);
     } catch (...) {
         delete std::exchange(slot.cold, nullptr);
         here.release_cell(slot);

@@ -107,7 +107,7 @@ enum class mailbox_policy : std::uint8_t {
 struct spawn_options {
     /// For logs, metrics and crash reports; empty takes the name of the actor's function.
     std::string name = {};
-    std::uint32_t mailbox_limit = 1000;
+    std::uint16_t mailbox_limit = 1000;  // at least 1
     mailbox_policy policy = mailbox_policy::refuse;
     cohort::supervision supervision = {};
     /// An actor that returned while messages wait is started again for them, with the same

@@ -11,6 +11,8 @@ namespace cohort {
 struct cell;
 struct io_wait;
 
+inline constexpr std::uint16_t mailbox_limit_default = 1000;
+
 /// Where a fiber stands. `idle` waits for a message, `blocked` for an answer or a timer (its frame
 /// may be destroyed), `io` for something that holds a pointer into its frame (cancel, wait, then
 /// destroy).
@@ -26,12 +28,12 @@ struct fiber {
     static constexpr std::uint8_t cancelled = 2;  // destroy instead of resuming
     static constexpr std::uint8_t parked = 4;     // frozen: becomes ready, but does not run
     static constexpr std::uint8_t stopping = 8;   // the actor is ending
-    static constexpr std::uint8_t own_limit =
+    static constexpr std::uint8_t senders_wait =
         16;  // the mailbox's limit or policy is not the default
     static constexpr std::uint8_t task_receives = 32;  // a child task waits for the next message
 
     /// Deliveries look at nothing else unless one of these is set.
-    static constexpr std::uint8_t slow_delivery = parked | stopping | own_limit | task_receives;
+    static constexpr std::uint8_t slow_delivery = parked | stopping | senders_wait | task_receives;
 
     fiber* next = nullptr;
     union {
@@ -40,7 +42,7 @@ struct fiber {
     };
     run_state state = run_state::blocked;
     std::uint8_t flags = 0;
-    std::uint16_t reserved = 0;
+    std::uint16_t limit = mailbox_limit_default;  // of the mailbox; unused in child tasks
     std::uint32_t generation = 0;  // of the slot; unused in child tasks
 };
 
@@ -84,7 +86,5 @@ struct task_fiber : fiber {
     return (line.flags & fiber::is_task) != 0 ? *static_cast<task_fiber&>(line).owner
                                               : *reinterpret_cast<cell*>(&line);
 }
-
-inline constexpr std::uint32_t mailbox_limit_default = 1000;
 
 }  // namespace cohort

@@ -37,7 +37,7 @@ public:
     /// Puts a message into a mailbox as soon as it has room, then answers `reply` (a pending ask of
     /// `void`).
     virtual void admit(core& here, handle target, message* node, handle reply) noexcept = 0;
-    /// A message was taken from a mailbox whose `own_limit` flag is set.
+    /// A message was taken from a mailbox whose `senders_wait` flag is set.
     virtual void taken(core& here, cell& target) noexcept = 0;
     /// Registers a child task with its actor, which waits for it before it ends.
     virtual void adopt(task_fiber& line) = 0;
@@ -131,7 +131,7 @@ public:
             dead_letter(node, errc::terminated);
             return;
         }
-        if (!COHORT_LIKELY(target->count < mailbox_limit_default &&
+        if (!COHORT_LIKELY(target->count < target->main.limit &&
                            (target->main.flags & fiber::slow_delivery) == 0)) {
             keeper().deliver_slowly(*this, *target, node);
             return;
