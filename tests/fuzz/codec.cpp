@@ -1,0 +1,84 @@
+// Whatever the decoder accepts is encoded, decoded and encoded again, and both encodings are equal.
+
+#include <cohort/runtime/codec.hpp>
+#include <cohort/world/time.hpp>
+
+#include <cstdint>
+
+namespace {
+
+enum class color : std::uint8_t { red, green };
+
+struct cache_message {
+    std::uint64_t id = 0;
+    std::string key;
+    cohort::bytes value;
+    std::uint32_t ttl = 0;
+    color op = color::red;
+};
+
+struct tree {
+    std::string label;
+    std::vector<tree> children;
+    std::map<std::string, tree> named;
+};
+
+struct wide {
+    std::optional<cache_message> maybe;
+    std::variant<std::monostate, cache_message, std::vector<std::uint16_t>> one_of;
+    std::set<std::uint32_t> keys;
+    std::map<std::string, std::pair<bool, std::int64_t>> sorted;
+    std::vector<bool> flags;
+    std::array<std::string, 2> two;
+    cohort::duration pause{};
+};
+
+struct hashed {
+    std::unordered_map<std::uint32_t, std::string> numbers;
+    std::unordered_set<std::string> names;
+};
+
+template <class T>
+void accept(std::string_view input, bool ordered = true) {
+    const auto options =
+        cohort::codec_options{.limits = {.elements_max = 1U << 16, .depth_max = 16}};
+    auto value = cohort::decode<T>(input, options);
+    if (!value) {
+        static_cast<void>(value.error().message());
+        return;
+    }
+    auto first = cohort::byte_buffer{};
+    cohort::encode(*value, first, options).value();
+    auto again = cohort::decode<T>(first.view(), options);
+    auto second = cohort::byte_buffer{};
+    cohort::encode(again.value(), second, options).value();
+    COHORT_ASSERT(first.size() == second.size(), "an accepted message keeps its size");
+    COHORT_ASSERT(!ordered || first.view() == second.view(), "an accepted message keeps its bytes");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size == 0) {
+        return 0;
+    }
+    auto input = std::string_view{reinterpret_cast<const char*>(data) + 1, size - 1};
+    switch (data[0] % 5) {
+        case 0:
+            accept<cache_message>(input);
+            break;
+        case 1:
+            accept<tree>(input);
+            break;
+        case 2:
+            accept<wide>(input);
+            break;
+        case 3:
+            accept<cohort::result<tree>>(input);
+            break;
+        default:
+            accept<hashed>(input, false);
+            break;
+    }
+    return 0;
+}
