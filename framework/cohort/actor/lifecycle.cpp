@@ -347,7 +347,7 @@ void drain_mailbox(core& here, cell& actor) noexcept {
         actor.head = node->next;
         --actor.count;
         if (node->type->system) {
-            node->type->destroy(*node);
+            destroy_message(*node);
         } else {
             here.dead_letter(node, errc::terminated);
         }
@@ -572,7 +572,7 @@ void lifecycle::abandon_all(core& here) noexcept {
 void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept {
     if ((target.main.flags & fiber::stopping) != 0) {
         auto system = node->type->system;
-        system ? node->type->destroy(*node) : here.dead_letter(node, errc::terminated);
+        system ? destroy_message(*node) : here.dead_letter(node, errc::terminated);
         return;
     }
     if (target.count >= target.main.limit && !node->type->system) {
@@ -588,7 +588,7 @@ void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept
         if (node->type->request) {
             here.fail_reply(static_cast<request_message*>(node)->header.reply, errc::overloaded);
         }
-        node->type->destroy(*node);
+        destroy_message(*node);
         return;
     }
     here.append(target, node);

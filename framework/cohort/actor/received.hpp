@@ -71,7 +71,7 @@ private:
 /// One message as an actor took it from its mailbox. A request that is dropped without an answer is
 /// answered `errc::no_reply`.
 template <class P>
-class [[nodiscard]] received {
+class received {
 public:
     explicit received(message* node) noexcept : node_{node} {}
     received(received&& other) noexcept : node_{std::exchange(other.node_, nullptr)} {}
@@ -125,7 +125,7 @@ private:
                 this_core().fail_reply(reply, why);
             }
         }
-        node_->type->destroy(*node_);
+        destroy_message(*node_);
     }
 
     message* node_;

@@ -16,6 +16,8 @@ namespace {
 
 constexpr std::size_t table_bytes = std::size_t{slots_max} * sizeof(cell);
 constexpr duration slice_time_aim = std::chrono::microseconds{100};
+constexpr duration poll_interval = std::chrono::microseconds{50};
+constexpr duration spin_min = std::chrono::microseconds{1};
 
 void relax() noexcept {
 #if defined(__x86_64__)
@@ -123,7 +125,7 @@ void core::dead_letter(message* node, errc why) noexcept {
         fail_reply(static_cast<request_message*>(node)->header.reply, why);
     }
     counters_.dead_letters.add();
-    node->type->destroy(*node);
+    destroy_message(*node);
 }
 
 void core::fail_reply(handle pending, errc why) noexcept {
@@ -362,6 +364,7 @@ bool core::run_queue() noexcept {
     if (!urgent_.empty()) {
         run_urgent();
     }
+    messages_unpolled_ += turn_messages_ - left;
     measure(now(), turn_messages_ - left);
     return true;
 }
@@ -392,16 +395,30 @@ void core::probe_queue() noexcept {
     }
 }
 
+// An empty poll costs as much as ten messages: while there is other work it waits for its turn, by
+// messages and by time. A core that may spin looks at its rings first, because an answer of another
+// core comes faster than a poll.
+bool core::poll_due() const noexcept {
+    if (run_head_ == nullptr && spin_time_ < spin_min) {
+        return true;
+    }
+    return messages_unpolled_ >= messages_per_turn || turn_time_ - polled_at_ >= poll_interval;
+}
+
 bool core::turn() {
     turn_time_ = now();
     counters_.turns.add();
     bool worked = drain_rings();
     worked |= drain_inbox();
     wheel_.advance(turn_time_);
+    if (poll_due()) {
+        polled_at_ = turn_time_;
+        messages_unpolled_ = 0;
+        worked |= reactor_->poll() != 0;
+    }
     probe_queue();
     worked |= run_queue();
     flush();
-    worked |= reactor_->poll() != 0;
     return worked || run_head_ != nullptr || !urgent_.empty();
 }
 
@@ -425,7 +442,7 @@ bool core::has_work() noexcept {
 // Spinning pays when another core is about to answer: it turns a wake-up of 30 us into 0.1. The
 // time it is given halves whenever it was fruitless, so an idle process does not spin.
 bool core::spin() noexcept {
-    if (spin_time_ < std::chrono::microseconds{1}) {
+    if (spin_time_ < spin_min) {
         return false;
     }
     auto limit = owner_.options().spin_max;

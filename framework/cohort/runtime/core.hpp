@@ -273,6 +273,7 @@ private:
     void measure(time_point now, int messages) noexcept;
     bool spin() noexcept;
     bool incoming() noexcept;
+    [[nodiscard]] bool poll_due() const noexcept;
     void probe_queue() noexcept;
     COHORT_NOINLINE void report_slow(fiber& line) noexcept;
 
@@ -305,6 +306,8 @@ private:
     time_point probe_sent_;
     double ns_per_message_ = 100;
     int turn_messages_ = messages_per_turn;
+    int messages_unpolled_ = 0;
+    time_point polled_at_{};
     duration spin_time_{0};
     bool stopping_ = false;
     bool drained_ = false;

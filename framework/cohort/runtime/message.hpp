@@ -28,7 +28,7 @@ struct message_type {
     std::uint32_t size;  // of the whole node
     bool request;        // carries a `request_header`
     bool system;         // not counted against the mailbox's limit, never dropped
-    void (*destroy)(message&) noexcept;
+    void (*destructor)(message&) noexcept;  // null when there is nothing to destroy
 };
 
 /// A message in a mailbox: a pooled node, its payload behind it.
@@ -61,12 +61,13 @@ struct ask_node : request_message {
     M payload;
 };
 
-template <class Node>
-void destroy_node(message& node) noexcept {
-    static_assert(alignof(Node) <= 16, "messages are aligned to at most 16 bytes");
-    auto* whole = static_cast<Node*>(&node);
-    whole->~Node();
-    frame_pool::local().release(whole, sizeof(Node));
+/// Destroys a message and gives its memory back.
+inline void destroy_message(message& node) noexcept {
+    const auto& type = *node.type;
+    if (type.destructor != nullptr) {
+        type.destructor(node);
+    }
+    frame_pool::local().release(&node, type.size);
 }
 
 namespace detail {
@@ -81,19 +82,33 @@ consteval std::string_view raw_name() {
 
 }  // namespace detail
 
+namespace detail {
+
+template <class Node>
+constexpr auto destructor_of() -> void (*)(message&) noexcept {
+    static_assert(alignof(Node) <= 16, "messages are aligned to at most 16 bytes");
+    if constexpr (std::is_trivially_destructible_v<Node>) {
+        return nullptr;
+    } else {
+        return [](message& node) noexcept { static_cast<Node&>(node).~Node(); };
+    }
+}
+
+}  // namespace detail
+
 /// The name of a message type as it is written in the source, with its namespaces.
 template <class T>
 inline constexpr std::string_view type_name = detail::raw_name<T>();
 
 template <class M>
 inline constexpr message_type tell_type{type_name<M>, sizeof(tell_node<M>), false, false,
-                                        &destroy_node<tell_node<M>>};
+                                        detail::destructor_of<tell_node<M>>()};
 template <class M>
 inline constexpr message_type ask_type{type_name<M>, sizeof(ask_node<M>), true, false,
-                                       &destroy_node<ask_node<M>>};
+                                       detail::destructor_of<ask_node<M>>()};
 template <class M>
 inline constexpr message_type system_type{type_name<M>, sizeof(tell_node<M>), false, true,
-                                          &destroy_node<tell_node<M>>};
+                                          detail::destructor_of<tell_node<M>>()};
 
 /// Makes a node in the pool of the calling thread.
 template <class Node, class... Args>
