@@ -210,7 +210,8 @@ TEST(request_reader, refuses_bodies_that_another_server_could_read_differently) 
     auto chunked = std::string{"PUT / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"};
     for (const auto* body :
          {"x\r\n\r\n", "5\r\nhelloo\r\n0\r\n", "-1\r\n1", "1\nabc\r\n", "fffffffffffffffff\r\n",
-          " 1\r\na\r\n", "1 x\r\na\r\n", "0\r\nA\r\n\r\n", "0\r\nContent-Length: 3\r\n\r\n"}) {
+          " 1\r\na\r\n", "1 x\r\na\r\n", "1;a=\"b\"\r\na\r\n0\r\n\r\n", "0\r\nA\r\n\r\n",
+          "0\r\nContent-Length: 3\r\n\r\n"}) {
         EXPECT_EQ(status_of_bytes(chunked + body), 400) << body;
     }
 }
