@@ -95,6 +95,11 @@ public:
         socket_.cancel(ignored);
     }
 
+    void end_writing() noexcept override {
+        boost::system::error_code ignored;
+        socket_.shutdown(socket_type::shutdown_send, ignored);
+    }
+
     void close() noexcept override {
         boost::system::error_code ignored;
         socket_.shutdown(socket_type::shutdown_both, ignored);

@@ -113,7 +113,7 @@ public:
         if (closed_) {
             return io_outcome{errc::cancelled, 0};
         }
-        if (out_->reader_closed) {
+        if (out_->reader_closed || writing_ended_) {
             return io_outcome{errc::end_of_stream, 0};
         }
         write_from_.clear();
@@ -134,6 +134,19 @@ public:
         if (auto* done = std::exchange(write_done_, nullptr)) {
             home_.soon([done] { done->complete(*done, {errc::cancelled, 0}); });
         }
+    }
+
+    void end_writing() noexcept override {
+        COHORT_ASSERT(write_done_ == nullptr, "writing ends when nothing is being written");
+        if (std::exchange(writing_ended_, true)) {
+            return;
+        }
+        home_.world().at(last_arrival_, [out = out_] {
+            out->writer_closed = true;
+            if (out->on_readable) {
+                out->on_readable();
+            }
+        });
     }
 
     void close() noexcept override {
@@ -242,6 +255,7 @@ private:
     io_completion* write_done_ = nullptr;
     time_point last_arrival_{};
     bool closed_ = false;
+    bool writing_ended_ = false;
 };
 
 /// A connection that no reactor has taken yet. Dropped, it closes both directions.
