@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <execinfo.h>
+#include <initializer_list>
 #include <unistd.h>
 
 namespace cohort {
