@@ -26,6 +26,12 @@ struct origin_row {
     row_version version{};
 };
 
+/// What became of a write.
+struct stored_row {
+    row_version version{};
+    bool created = false;  ///< the key was absent before
+};
+
 /// The right to write a shard: its owner's epoch. The origin refuses a write whose epoch is older
 /// than the newest one that activated the shard, so that a former owner that was paused cannot undo
 /// its successor.

@@ -43,6 +43,9 @@ result<sqlite_origin> sqlite_origin::open(sqlite_origin_options options, use wan
         return error{errc::invalid,
                      fmt::format("the content limit must be 1 to {} bytes", content_bytes_ceiling)};
     }
+    if (!options.counters) {
+        options.counters = std::make_shared<origin_counters>();
+    }
     auto lock = std::optional<file_lock>{};
     if (options.path != ":memory:") {
         // One name for one file: the lock must be the same whatever way leads there, and an
@@ -164,6 +167,7 @@ result<sqlite_origin::statements> sqlite_origin::prepare(sqlite_connection& conn
         return made;
     };
     auto load = make("SELECT content, version FROM cache_data WHERE key = ?1");
+    auto present = make("SELECT 1 FROM cache_data WHERE key = ?1");
     auto upsert = make(
         "INSERT INTO cache_data (key, content, version) VALUES (?1, ?2, ?3) ON CONFLICT "
         "(key) DO UPDATE SET content = excluded.content, version = excluded.version");
@@ -177,8 +181,9 @@ result<sqlite_origin::statements> sqlite_origin::prepare(sqlite_connection& conn
     if (failed) {
         return *failed;
     }
-    return statements{std::move(*load),         std::move(*upsert),     std::move(*erase),
-                      std::move(*next_version), std::move(*read_epoch), std::move(*write_epoch)};
+    return statements{std::move(*load),       std::move(*present),      std::move(*upsert),
+                      std::move(*erase),      std::move(*next_version), std::move(*read_epoch),
+                      std::move(*write_epoch)};
 }
 
 result<void> sqlite_origin::check_row(std::string_view key, std::string_view content) const {
@@ -298,7 +303,7 @@ result<origin_row> sqlite_origin::load(std::string_view key) {
     if (auto checked = check_key(key); !checked) {
         return checked.error();
     }
-    counters_->loads.fetch_add(1, std::memory_order_relaxed);
+    options_.counters->loads.fetch_add(1, std::memory_order_relaxed);
     auto& read = prepared_.load;
     read.bind(1, key);
     auto found = read.step(connection_, "cannot read a row");
@@ -313,17 +318,28 @@ result<origin_row> sqlite_origin::load(std::string_view key) {
     return row;
 }
 
-result<row_version> sqlite_origin::store(std::string_view key, std::string_view content,
-                                         const write_fence& owner) {
+result<stored_row> sqlite_origin::store(std::string_view key, std::string_view content,
+                                        const write_fence& owner) {
     if (auto checked = check_row(key, content); !checked) {
         return checked.error();
     }
-    counters_->stores.fetch_add(1, std::memory_order_relaxed);
-    return transaction([&]() -> result<row_version> {
+    options_.counters->stores.fetch_add(1, std::memory_order_relaxed);
+    return transaction([&]() -> result<stored_row> {
         if (auto checked = check_fence(owner); !checked) {
             return checked.error();
         }
-        return write_row(key, content);
+        auto& present = prepared_.present;
+        present.bind(1, key);
+        auto found = present.step(connection_, "cannot look a key up");
+        if (!found) {
+            return std::move(found).error();
+        }
+        present.reset();
+        auto version = write_row(key, content);
+        if (!version) {
+            return std::move(version).error();
+        }
+        return stored_row{*version, !*found};
     });
 }
 
@@ -331,7 +347,7 @@ result<void> sqlite_origin::erase(std::string_view key, const write_fence& owner
     if (auto checked = check_key(key); !checked) {
         return checked;
     }
-    counters_->erases.fetch_add(1, std::memory_order_relaxed);
+    options_.counters->erases.fetch_add(1, std::memory_order_relaxed);
     return transaction([&]() -> result<void> {
         if (auto checked = check_fence(owner); !checked) {
             return checked;

@@ -15,18 +15,6 @@
 
 namespace cohort {
 
-struct sqlite_origin_options {
-    std::string path;  ///< `:memory:` keeps everything in memory and locks nothing
-    std::chrono::milliseconds busy_timeout{1000};
-    std::size_t content_bytes_max = std::size_t{1} << 20;
-    std::uint64_t file_bytes_max = 0;  ///< 0: as large as the disk allows
-};
-
-/// The path in an origin's address `sqlite:PATH`.
-///
-/// Errors: `errc::invalid` for any other address.
-[[nodiscard]] result<std::string> sqlite_path(std::string_view address);
-
 /// Statements that ran, counted where they run; any thread may read them.
 struct origin_counters {
     std::atomic<std::uint64_t> loads{0};
@@ -38,6 +26,20 @@ struct origin_counters {
                erases.load(std::memory_order_relaxed);
     }
 };
+
+struct sqlite_origin_options {
+    std::string path;  ///< `:memory:` keeps everything in memory and locks nothing
+    std::chrono::milliseconds busy_timeout{1000};
+    std::size_t content_bytes_max = std::size_t{1} << 20;
+    std::uint64_t file_bytes_max = 0;  ///< 0: as large as the disk allows
+    /// Where queries are counted; connections to one origin may share it.
+    std::shared_ptr<origin_counters> counters = {};
+};
+
+/// The path in an origin's address `sqlite:PATH`.
+///
+/// Errors: `errc::invalid` for any other address.
+[[nodiscard]] result<std::string> sqlite_path(std::string_view address);
 
 /// The origin of one machine: an SQLite file with a write-ahead log, shared by all nodes on it.
 ///
@@ -61,8 +63,8 @@ public:
     result<void> activate(const write_fence& owner);
 
     result<origin_row> load(std::string_view key);
-    result<row_version> store(std::string_view key, std::string_view content,
-                              const write_fence& owner);
+    result<stored_row> store(std::string_view key, std::string_view content,
+                             const write_fence& owner);
     result<void> erase(std::string_view key, const write_fence& owner);
 
     enum class imported { added, replaced, unchanged };
@@ -77,13 +79,11 @@ public:
     /// Moves what the log holds into the file itself.
     result<void> checkpoint();
 
-    [[nodiscard]] const std::shared_ptr<const origin_counters>& counters() const noexcept {
-        return counters_view_;
-    }
+    [[nodiscard]] const origin_counters& counters() const noexcept { return *options_.counters; }
 
 private:
     struct statements {
-        sqlite_statement load, upsert, erase, next_version, read_epoch, write_epoch;
+        sqlite_statement load, present, upsert, erase, next_version, read_epoch, write_epoch;
     };
 
     sqlite_origin(sqlite_origin_options options, std::optional<file_lock> lock,
@@ -109,8 +109,6 @@ private:
     std::optional<file_lock> lock_;
     sqlite_connection connection_;
     statements prepared_;
-    std::shared_ptr<origin_counters> counters_ = std::make_shared<origin_counters>();
-    std::shared_ptr<const origin_counters> counters_view_ = counters_;
 };
 
 }  // namespace cohort

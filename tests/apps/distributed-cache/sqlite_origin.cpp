@@ -49,13 +49,15 @@ TEST(sqlite_origin, returns_what_was_stored_and_counts_every_query) {
     auto row = origin.load("bash");
     ASSERT_TRUE(row.has_value());
     EXPECT_EQ(row->content, "a shell");
-    EXPECT_EQ(row->version, *stored);
+    EXPECT_EQ(row->version, stored->version);
+    EXPECT_TRUE(stored->created);
+    EXPECT_FALSE(origin.store("bash", "a shell", owner)->created);
     ASSERT_TRUE(origin.erase("bash", owner).has_value());
     EXPECT_EQ(origin.erase("bash", owner).error(), errc::not_found);
-    EXPECT_EQ(origin.counters()->loads, 2U);
-    EXPECT_EQ(origin.counters()->stores, 1U);
-    EXPECT_EQ(origin.counters()->erases, 2U);
-    EXPECT_EQ(origin.counters()->queries(), 5U);
+    EXPECT_EQ(origin.counters().loads, 2U);
+    EXPECT_EQ(origin.counters().stores, 2U);
+    EXPECT_EQ(origin.counters().erases, 2U);
+    EXPECT_EQ(origin.counters().queries(), 6U);
 }
 
 TEST(sqlite_origin, keeps_keys_of_any_bytes_and_empty_contents_apart) {
@@ -72,8 +74,8 @@ TEST(sqlite_origin, never_gives_a_version_twice_even_after_an_erase) {
     auto origin = serving();
     auto seen = std::set<row_version>{};
     for (auto round = 0; round < 5; ++round) {
-        EXPECT_TRUE(seen.insert(*origin.store("key", "first", owner)).second);
-        EXPECT_TRUE(seen.insert(*origin.store("key", "second", owner)).second);
+        EXPECT_TRUE(seen.insert(origin.store("key", "first", owner)->version).second);
+        EXPECT_TRUE(seen.insert(origin.store("key", "second", owner)->version).second);
         EXPECT_TRUE(origin.erase("key", owner).has_value());
     }
 }
@@ -87,7 +89,7 @@ TEST(sqlite_origin, refuses_input_over_its_limits_without_asking_the_file) {
     EXPECT_EQ(refused.error().message(), "too_large: the content has 5 bytes, 4 are allowed");
     EXPECT_EQ(opened->load(std::string(513, 'k')).error(), errc::invalid);
     EXPECT_EQ(opened->store("", "1", owner).error(), errc::invalid);
-    EXPECT_EQ(opened->counters()->queries(), 1U);
+    EXPECT_EQ(opened->counters().queries(), 1U);
     EXPECT_EQ(
         sqlite_origin::open({.path = ":memory:", .content_bytes_max = 0}, sqlite_origin::use::serve)
             .error(),
@@ -127,12 +129,12 @@ TEST(sqlite_origin, keeps_rows_and_versions_when_it_is_opened_again) {
     auto version = row_version{};
     {
         auto origin = serving(folder.file("cache.db"));
-        version = *origin.store("key", "value", owner);
+        version = origin.store("key", "value", owner)->version;
     }
     auto origin = serving(folder.file("cache.db"));
     EXPECT_EQ(origin.load("key")->content, "value");
     EXPECT_EQ(origin.load("key")->version, version);
-    EXPECT_GT(*origin.store("key", "value", owner), version);
+    EXPECT_GT(origin.store("key", "value", owner)->version, version);
 }
 
 TEST(sqlite_origin, is_shared_by_nodes_and_held_alone_by_an_import) {
@@ -302,10 +304,11 @@ RC_GTEST_PROP(sqlite_origin, behaves_like_a_map_with_versions, ()) {
         auto present = model.contains(key);
         if (verb == 0) {
             auto content = *rc::gen::string<std::string>();
-            auto version = origin.store(key, content, owner);
-            RC_ASSERT(version.has_value());
-            RC_ASSERT(*version > last);
-            last = *version;
+            auto stored = origin.store(key, content, owner);
+            RC_ASSERT(stored.has_value());
+            RC_ASSERT(stored->created == !present);
+            RC_ASSERT(stored->version > last);
+            last = stored->version;
             model[key] = {content, last};
         } else if (verb == 1) {
             RC_ASSERT(origin.erase(key, owner).has_value() == present);

@@ -1,0 +1,245 @@
+#include <distributed-cache/entities.hpp>
+
+#include <boost/unordered/unordered_flat_set.hpp>
+#include <xxhash.h>
+
+namespace cohort {
+
+/// A key's line in its core's table, in the order of last use.
+struct entity_seat::entry {
+    std::string key;
+    handle entity;
+    entry* newer = nullptr;
+    entry* older = nullptr;
+    std::size_t content_bytes = 0;
+    bool leaving = false;  // was told to leave; not in the order of use any more
+};
+
+namespace {
+
+using entry = entity_seat::entry;
+
+struct key_hash {
+    using is_transparent = void;
+    std::uint64_t seed;
+    std::size_t operator()(std::string_view key) const noexcept {
+        return XXH3_64bits_withSeed(key.data(), key.size(), seed);
+    }
+    std::size_t operator()(const entry* held) const noexcept { return (*this)(held->key); }
+};
+
+struct key_equal {
+    using is_transparent = void;
+    static std::string_view key(std::string_view given) noexcept { return given; }
+    static std::string_view key(const entry* held) noexcept { return held->key; }
+    template <class Left, class Right>
+    bool operator()(const Left& left, const Right& right) const noexcept {
+        return key(left) == key(right);
+    }
+};
+
+struct no_mail {};
+using owner_protocol = protocol<no_mail>;
+
+}  // namespace
+
+/// The entities of one core.
+///
+/// Thread: the core's, except `counters`.
+class entity_table {
+public:
+    entity_table(cache_origin& origin, entities_options share, std::uint64_t seed)
+        : origin_{origin}, share_{share}, seats_{0, key_hash{seed}, key_equal{}} {
+        // Growing means hashing every key again, which would hold the core up; room costs little.
+        seats_.reserve(share_.entities_max);
+    }
+    ~entity_table() { COHORT_ASSERT(seats_.empty(), "entities end before their table"); }
+
+    void deliver(core& here, std::string_view key, message* node) {
+        auto found = seats_.find(key);
+        if (found != seats_.end()) {
+            auto& seat = **found;
+            use(seat);
+            here.deliver(seat.entity, node);
+            return;
+        }
+        if (!owner_) {
+            here.dead_letter(node, errc::unavailable);
+            return;
+        }
+        make_room();
+        if (seats_.size() >= share_.entities_max + share_.entities_max / 4 + 16) {
+            here.dead_letter(node, errc::overloaded);
+            return;
+        }
+        here.deliver(start(key), node);
+    }
+
+    void remove(entry& gone) noexcept {
+        if (gone.leaving) {
+            --leaving_;
+            leaving_bytes_ -= gone.content_bytes;
+        } else {
+            unlink(gone);
+        }
+        content_bytes_ -= gone.content_bytes;
+        counters_.bytes_out.add(gone.content_bytes);
+        counters_.ended.add();
+        seats_.erase(&gone);
+        delete &gone;
+    }
+
+    void holds(entry& seat, std::size_t bytes) noexcept {
+        counters_.bytes_in.add(bytes);
+        counters_.bytes_out.add(seat.content_bytes);
+        content_bytes_ += bytes - seat.content_bytes;
+        if (seat.leaving) {
+            leaving_bytes_ += bytes - seat.content_bytes;
+        }
+        seat.content_bytes = bytes;
+        while (content_bytes_ - leaving_bytes_ > share_.content_bytes_max && oldest_ != nullptr) {
+            evict(*oldest_);
+        }
+    }
+
+    [[nodiscard]] entity_counters& counters() noexcept { return counters_; }
+
+    struct give_up {
+        void operator()(entity_table* table) const noexcept { table->owner_.reset(); }
+    };
+    using ownership = std::unique_ptr<entity_table, give_up>;
+
+    /// Owns the core's entities: they are its children, so they end before it does.
+    static behavior<owner_protocol> own(context<owner_protocol> self, ownership) {
+        for (;;) {
+            static_cast<void>(co_await self.receive());
+        }
+    }
+    /// Entities are started as children of this actor from now on.
+    void own_by(cell& owner) { owner_.emplace(owner); }
+
+private:
+    handle start(std::string_view key) {
+        auto* made = new entry{};
+        made->key = key;
+        seats_.insert(made);
+        link(*made);
+        counters_.started.add();
+        auto started =
+            owner_->spawn(&cache_entity, entity_seat{*this, *made}, &origin_, share_.times);
+        made->entity = started.address();
+        return made->entity;
+    }
+
+    void make_room() noexcept {
+        while (seats_.size() - leaving_ >= share_.entities_max && oldest_ != nullptr) {
+            evict(*oldest_);
+        }
+    }
+
+    void evict(entry& seat) noexcept {
+        unlink(seat);
+        seat.leaving = true;
+        ++leaving_;
+        leaving_bytes_ += seat.content_bytes;
+        counters_.evicted.add();
+        ref<item_protocol>{seat.entity}.tell(leave{});
+    }
+
+    void use(entry& seat) noexcept {
+        if (!seat.leaving && newest_ != &seat) {
+            unlink(seat);
+            link(seat);
+        }
+    }
+    void link(entry& seat) noexcept {
+        seat.newer = nullptr;
+        seat.older = newest_;
+        (newest_ != nullptr ? newest_->newer : oldest_) = &seat;
+        newest_ = &seat;
+    }
+    void unlink(entry& seat) noexcept {
+        (seat.newer != nullptr ? seat.newer->older : newest_) = seat.older;
+        (seat.older != nullptr ? seat.older->newer : oldest_) = seat.newer;
+    }
+
+    cache_origin& origin_;
+    entities_options share_;
+    boost::unordered_flat_set<entry*, key_hash, key_equal> seats_;
+    entry* newest_ = nullptr;
+    entry* oldest_ = nullptr;
+    std::size_t leaving_ = 0;
+    std::size_t content_bytes_ = 0;
+    std::size_t leaving_bytes_ = 0;
+    std::optional<context<owner_protocol>> owner_;
+    entity_counters counters_;
+};
+
+entity_seat::~entity_seat() {
+    if (entry_ != nullptr) {
+        table_->remove(*entry_);
+    }
+}
+
+const std::string& entity_seat::key() const noexcept { return entry_->key; }
+
+void entity_seat::holds(std::size_t content_bytes) noexcept {
+    table_->holds(*entry_, content_bytes);
+}
+
+entity_counters& entity_seat::counters() const noexcept { return table_->counters(); }
+
+entities::entities(cache_origin& origin, entities_options options)
+    : origin_{origin}, options_{options} {}
+
+entities::~entities() = default;
+
+void entities::start(system& owner) {
+    auto share = options_;
+    share.entities_max = std::max<std::size_t>(1, options_.entities_max / owner.cores());
+    share.content_bytes_max = options_.content_bytes_max / owner.cores();
+    for (auto id = std::uint32_t{0}; id < owner.cores(); ++id) {
+        tables_.push_back(std::make_unique<entity_table>(origin_, share, owner.world().random()));
+    }
+    for (auto id = std::uint32_t{0}; id < owner.cores(); ++id) {
+        auto* table = tables_[id].get();
+        auto made = owner.spawn_on(id, &entity_table::own, entity_table::ownership{table});
+        owner.on_core(id, [table, made](core& here) {
+            if (auto* cell = here.find(made.address())) {
+                table->own_by(*cell);
+            }
+        });
+    }
+}
+
+std::uint32_t entities::home_of(std::string_view key) const noexcept {
+    // No seed: every node of a cluster must come to the same answer.
+    auto hash = XXH3_64bits(key.data(), key.size());
+    __extension__ using wide = unsigned __int128;
+    return static_cast<std::uint32_t>((static_cast<wide>(hash) * tables_.size()) >> 64);
+}
+
+void entities::deliver(core& here, std::string_view key, message* node) {
+    tables_[here.id()]->deliver(here, key, node);
+}
+
+entity_figures entities::figures() const {
+    auto sum = entity_figures{};
+    for (const auto& table : tables_) {
+        const auto& counted = table->counters();
+        // What ended is read first: an entity that ends meanwhile must not make the difference
+        // negative.
+        auto ended = counted.ended.value();
+        auto bytes_out = counted.bytes_out.value();
+        sum.started += counted.started.value();
+        sum.entities += counted.started.value() - ended;
+        sum.content_bytes += counted.bytes_in.value() - bytes_out;
+        sum.evicted += counted.evicted.value();
+        sum.hits += counted.hits.value();
+        sum.misses += counted.misses.value();
+        sum.failed += counted.failed.value();
+    }
+    return sum;
+}
+
+}  // namespace cohort

@@ -1,0 +1,73 @@
+#include <distributed-cache/routes.hpp>
+
+#include <cohort/http/caching.hpp>
+
+#include <utility>
+
+namespace cohort {
+namespace {
+
+deadline until_of(const request& incoming) {
+    return {incoming.deadline(), incoming.trace().trace_low};
+}
+
+std::string cache_status(const cached_item& item, const std::string& node) {
+    return item.hit ? cache_hit(node) : cache_miss(node, item.present);
+}
+
+}  // namespace
+
+task<response> answer_get(request incoming, const cache_routes* routes) {
+    auto key = incoming.path("key");
+    if (auto checked = check_key(key); !checked) {
+        co_return problem(checked.error());
+    }
+    auto found = co_await routes->items->ask(key, until_of(incoming), get_item{});
+    if (!found) {
+        co_return problem(found.error());
+    }
+    auto status = cache_status(*found, routes->node_name);
+    if (!found->present) {
+        co_return problem(404, "no such key").header("Cache-Status", status);
+    }
+    auto tag = etag(found->version);
+    auto stored_for = this_core().turn_time() - found->since;
+    if (matches_etag(incoming, tag)) {
+        co_return not_modified(tag).header("Age", age(stored_for)).header("Cache-Status", status);
+    }
+    auto type = found->text ? "text/plain; charset=utf-8" : "application/octet-stream";
+    co_return ok(std::move(found->content), type)
+        .header("ETag", tag)
+        .header("Age", age(stored_for))
+        .header("Cache-Status", status);
+}
+
+task<response> answer_put(request incoming, const cache_routes* routes) {
+    auto key = incoming.path("key");
+    if (auto checked = check_key(key); !checked) {
+        co_return problem(checked.error());
+    }
+    auto stored = co_await routes->items->ask(key, until_of(incoming),
+                                              put_item{bytes::adopt(incoming.take_body())});
+    if (!stored) {
+        co_return problem(stored.error());
+    }
+    co_return (stored->created ? created() : no_content()).header("ETag", etag(stored->version));
+}
+
+task<response> answer_delete(request incoming, const cache_routes* routes) {
+    auto key = incoming.path("key");
+    if (auto checked = check_key(key); !checked) {
+        co_return problem(checked.error());
+    }
+    auto erased = co_await routes->items->ask(key, until_of(incoming), erase_item{});
+    if (!erased && erased.error() == errc::not_found) {
+        co_return problem(404, "no such key");
+    }
+    if (!erased) {
+        co_return problem(erased.error());
+    }
+    co_return no_content();
+}
+
+}  // namespace cohort

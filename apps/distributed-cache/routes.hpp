@@ -1,0 +1,27 @@
+#pragma once
+
+#include <distributed-cache/entities.hpp>
+
+#include <cohort/http/request.hpp>
+#include <cohort/http/response.hpp>
+#include <cohort/task/task.hpp>
+
+#include <string>
+
+namespace cohort {
+
+/// What the routes of the cache need. Outlives the server.
+struct cache_routes {
+    entities* items;
+    std::string node_name;
+};
+
+/// `GET /cache-data/{key}`: the content with `ETag`, `Age` and `Cache-Status`; 304 when the caller
+/// has it, 404 when there is none.
+task<response> answer_get(request incoming, const cache_routes* routes);
+/// `PUT /cache-data/{key}`: the body becomes the content; 201 when the key is new, else 204.
+task<response> answer_put(request incoming, const cache_routes* routes);
+/// `DELETE /cache-data/{key}`: 204, or 404 when there was nothing.
+task<response> answer_delete(request incoming, const cache_routes* routes);
+
+}  // namespace cohort

@@ -1,0 +1,189 @@
+#include <distributed-cache/settings.hpp>
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include <cstdint>
+#include <tuple>
+#include <utility>
+
+namespace cohort {
+namespace {
+
+using port_key = config_key<std::uint16_t>;
+using text_key = config_key<std::string>;
+using time_key = config_key<duration>;
+using size_key = config_key<byte_size>;
+
+const auto http_host = text_key{
+    .name = "http.host", .fallback = "0.0.0.0", .help = "address that the HTTP server listens on"};
+const auto http_port = port_key{.name = "http.port",
+                                .fallback = 9000,
+                                .help = "port of the HTTP server; 0 takes a free one",
+                                .flag = "port"};
+const auto http_deadline =
+    time_key{.name = "http.deadline",
+             .fallback = std::chrono::seconds{2},
+             .help = "a request that is not answered after this long gets 504",
+             .min = std::chrono::milliseconds{1},
+             .max = std::chrono::minutes{10}};
+const auto admin_host =
+    text_key{.name = "admin.host", .fallback = "127.0.0.1", .help = "address of the admin routes"};
+const auto admin_port = port_key{.name = "admin.port",
+                                 .fallback = 9001,
+                                 .help = "port of the admin routes; 0 takes a free one",
+                                 .flag = "admin-port"};
+
+const auto system_name = text_key{.name = "cluster.name",
+                                  .fallback = "cohort-cache",
+                                  .help = "name that all nodes of a cluster share",
+                                  .environment = {"AKKA_ACTOR_SYSTEM_NAME"}};
+const auto node_name = text_key{.name = "node.name",
+                                .fallback = "local",
+                                .help = "name of this node, as it appears in Cache-Status",
+                                .environment = {"POD_NAME"}};
+const auto remoting_domain =
+    text_key{.name = "remoting.domain",
+             .fallback = "",
+             .help = "domain behind the node's name in the address that other nodes use",
+             .environment = {"AKKA_REMOTING_BIND_DOMAIN"}};
+const auto remoting_port = port_key{.name = "remoting.port",
+                                    .fallback = 2551,
+                                    .help = "port for other nodes",
+                                    .min = 1,
+                                    .environment = {"AKKA_REMOTING_BIND_PORT"}};
+const auto seed_nodes =
+    config_key<std::vector<std::string>>{.name = "cluster.seed_nodes",
+                                         .fallback = {},
+                                         .help = "host:port of the first nodes, in their order",
+                                         .environment = {"AKKA_SEED_NODES"}};
+
+const auto cores = config_key<unsigned>{.name = "runtime.cores",
+                                        .fallback = 0,
+                                        .help = "cores that the node uses; 0 takes all it may use",
+                                        .max = 255,
+                                        .flag = "cores"};
+const auto stop_grace = time_key{.name = "runtime.stop_grace",
+                                 .fallback = std::chrono::seconds{10},
+                                 .help = "how long each part of an orderly stop may take",
+                                 .max = std::chrono::minutes{10}};
+
+const auto idle_time = time_key{.name = "cache.idle_time",
+                                .fallback = std::chrono::seconds{120},
+                                .help = "a key that nobody asks for leaves memory after this long",
+                                .min = std::chrono::milliseconds{1}};
+const auto absent_time = time_key{.name = "cache.absent_time",
+                                  .fallback = std::chrono::seconds{1},
+                                  .help = "how long it is remembered that a key does not exist"};
+const auto keys_max =
+    config_key<std::uint32_t>{.name = "cache.keys_max",
+                              .fallback = 1'000'000,
+                              .help = "keys in memory; the least recently used leave",
+                              .min = 1,
+                              .max = 8'000'000};
+const auto memory_max = size_key{.name = "cache.memory_max",
+                                 .fallback = {std::int64_t{1} << 30},
+                                 .help = "content in memory; the least recently used leaves",
+                                 .min = byte_size{0}};
+const auto content_max = size_key{.name = "cache.content_max",
+                                  .fallback = {std::int64_t{1} << 20},
+                                  .help = "the longest content of a key",
+                                  .min = byte_size{1},
+                                  .max = byte_size{content_bytes_ceiling}};
+const auto origin_address = text_key{.name = "cache.origin",
+                                     .fallback = "sqlite:cache.db",
+                                     .help = "the database behind the cache: sqlite:PATH",
+                                     .flag = "origin"};
+const auto origin_busy = time_key{.name = "origin.busy_timeout",
+                                  .fallback = std::chrono::seconds{1},
+                                  .help = "how long a call waits for another process's lock",
+                                  .max = std::chrono::minutes{1}};
+const auto origin_waiting =
+    config_key<std::uint32_t>{.name = "origin.waiting_max",
+                              .fallback = 4096,
+                              .help = "calls that wait for the database at once",
+                              .min = 1,
+                              .max = 1'000'000};
+
+result<std::vector<endpoint>> parse_seed_nodes(const std::vector<std::string>& given) {
+    auto seeds = std::vector<endpoint>{};
+    for (const auto& text : given) {
+        auto seed = endpoint::parse(text);
+        if (!seed) {
+            return error{errc::invalid,
+                         fmt::format("cluster.seed_nodes: \"{}\" is no host:port: {}", text,
+                                     seed.error().text())};
+        }
+        seeds.push_back(std::move(*seed));
+    }
+    return seeds;
+}
+
+result<void> check_node(const cache_settings& settings) {
+    auto plain = [](char letter) {
+        return letter > ' ' && letter < 127 && letter != ';' && letter != '"';
+    };
+    if (settings.node_name.empty() || settings.node_name.size() > 253 ||
+        !std::all_of(settings.node_name.begin(), settings.node_name.end(), plain)) {
+        return error{errc::invalid, "node.name: 1 to 253 visible characters without ; and \""};
+    }
+    const auto& [http, admin, remoting] =
+        std::tie(settings.http.port, settings.admin.port, settings.advertised.port);
+    if ((http == admin && http != 0) || http == remoting || admin == remoting) {
+        return error{errc::invalid, "http.port, admin.port and remoting.port must be three ports"};
+    }
+    return {};
+}
+
+}  // namespace
+
+config_schema cache_schema() {
+    auto schema = config_schema{};
+    auto add = [&schema](const auto&... keys) { (schema.add(keys), ...); };
+    add(http_host, http_port, http_deadline, admin_host, admin_port);
+    add(system_name, node_name, remoting_domain, remoting_port, seed_nodes);
+    add(cores, stop_grace);
+    add(idle_time, absent_time, keys_max, memory_max, content_max);
+    add(origin_address, origin_busy, origin_waiting);
+    return schema;
+}
+
+result<cache_settings> make_cache_settings(const config& values) {
+    auto settings = cache_settings{};
+    settings.system_name = values.get(system_name);
+    settings.node_name = values.get(node_name);
+    settings.http = {values.get(http_host), values.get(http_port)};
+    settings.admin = {values.get(admin_host), values.get(admin_port)};
+    auto domain = values.get(remoting_domain);
+    settings.advertised = {domain.empty() ? "127.0.0.1" : settings.node_name + "." + domain,
+                           values.get(remoting_port)};
+    if (auto checked = check_node(settings); !checked) {
+        return checked.error();
+    }
+    auto seeds = parse_seed_nodes(values.get(seed_nodes));
+    if (!seeds) {
+        return std::move(seeds).error();
+    }
+    settings.seed_nodes = std::move(*seeds);
+    settings.runtime.cores = values.get(cores);
+    settings.runtime.stop_grace = values.get(stop_grace);
+    settings.runtime.node_name = settings.node_name;
+    settings.entities.entities_max = values.get(keys_max);
+    settings.entities.content_bytes_max = static_cast<std::size_t>(values.get(memory_max).bytes);
+    settings.entities.times = {values.get(idle_time), values.get(absent_time)};
+    auto path = sqlite_path(values.get(origin_address));
+    if (!path) {
+        return error{errc::invalid, fmt::format("cache.origin: {}", path.error().text())};
+    }
+    settings.origin.sqlite.path = std::move(*path);
+    settings.origin.sqlite.busy_timeout =
+        std::chrono::duration_cast<std::chrono::milliseconds>(values.get(origin_busy));
+    settings.origin.sqlite.content_bytes_max =
+        static_cast<std::size_t>(values.get(content_max).bytes);
+    settings.origin.waiting_max = values.get(origin_waiting);
+    settings.request_deadline = values.get(http_deadline);
+    return settings;
+}
+
+}  // namespace cohort

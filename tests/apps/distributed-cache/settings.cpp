@@ -1,0 +1,81 @@
+#include <distributed-cache/settings.hpp>
+
+#include <gtest/gtest.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace cohort {
+namespace {
+
+using variables = std::map<std::string, std::string>;
+
+result<cache_settings> settings_of(std::vector<std::string> arguments, variables environment = {}) {
+    auto loaded = load_config(cache_schema(), {.arguments = std::move(arguments),
+                                               .environment = std::move(environment),
+                                               .read_file = {}});
+    EXPECT_TRUE(loaded.problems.empty()) << loaded.problems.front();
+    return make_cache_settings(loaded.values);
+}
+
+TEST(cache_settings, have_the_ports_of_the_article_by_default) {
+    auto settings = settings_of({});
+    ASSERT_TRUE(settings) << settings.error().message();
+    EXPECT_EQ(settings->http.port, 9000);
+    EXPECT_EQ(settings->advertised.port, 2551);
+    EXPECT_EQ(settings->admin.host, "127.0.0.1");
+    EXPECT_EQ(settings->origin.sqlite.path, "cache.db");
+    EXPECT_EQ(settings->request_deadline, std::chrono::seconds{2});
+}
+
+TEST(cache_settings, take_the_short_flags) {
+    auto settings = settings_of(
+        {"--port", "9100", "--origin", "sqlite:/tmp/x.db", "--cores", "1", "--admin-port", "0"});
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->http.port, 9100);
+    EXPECT_EQ(settings->admin.port, 0);
+    EXPECT_EQ(settings->runtime.cores, 1U);
+    EXPECT_EQ(settings->origin.sqlite.path, "/tmp/x.db");
+}
+
+TEST(cache_settings, understand_the_environment_of_the_article) {
+    auto settings = settings_of({}, {{"AKKA_ACTOR_SYSTEM_NAME", "cache"},
+                                     {"AKKA_REMOTING_BIND_PORT", "2552"},
+                                     {"AKKA_REMOTING_BIND_DOMAIN", "cache.default.svc"},
+                                     {"POD_NAME", "cache-1"},
+                                     {"AKKA_SEED_NODES", "cache-1.x:2551,cache-0.x:2551"}});
+    ASSERT_TRUE(settings) << settings.error().message();
+    EXPECT_EQ(settings->system_name, "cache");
+    EXPECT_EQ(settings->node_name, "cache-1");
+    EXPECT_EQ(settings->advertised.text(), "cache-1.cache.default.svc:2552");
+    ASSERT_EQ(settings->seed_nodes.size(), 2U);
+    EXPECT_EQ(settings->seed_nodes[0].text(), "cache-1.x:2551");
+    EXPECT_EQ(settings->seed_nodes[1].text(), "cache-0.x:2551");
+}
+
+TEST(cache_settings, prefer_our_own_names_to_the_articles) {
+    auto settings = settings_of({}, {{"POD_NAME", "theirs"}, {"COHORT_NODE_NAME", "ours"}});
+    ASSERT_TRUE(settings);
+    EXPECT_EQ(settings->node_name, "ours");
+}
+
+TEST(cache_settings, refuse_what_does_not_fit_together_with_the_options_name) {
+    auto refused = [](std::vector<std::string> arguments) {
+        auto settings = settings_of(std::move(arguments));
+        EXPECT_FALSE(settings);
+        return settings ? std::string{} : std::string{settings.error().text()};
+    };
+    EXPECT_EQ(refused({"--port", "9001"}),
+              "http.port, admin.port and remoting.port must be three ports");
+    EXPECT_EQ(refused({"--admin-port", "2551"}),
+              "http.port, admin.port and remoting.port must be three ports");
+    EXPECT_TRUE(refused({"--origin", "postgresql://x"}).starts_with("cache.origin: "));
+    EXPECT_TRUE(
+        refused({"--cluster.seed_nodes", "one"}).starts_with("cluster.seed_nodes: \"one\""));
+    EXPECT_TRUE(refused({"--node.name", "a;b"}).starts_with("node.name: "));
+    EXPECT_TRUE(refused({"--node.name", ""}).starts_with("node.name: "));
+}
+
+}  // namespace
+}  // namespace cohort
