@@ -39,7 +39,8 @@ using pair_protocol = protocol<put, get, answer, finish, meet>;
 
 constexpr std::uint64_t window = 4;
 
-// -- ping-pong ----------------------------------------------------------------------------------------
+// -- ping-pong
+// ----------------------------------------------------------------------------------------
 
 behavior<pair_protocol> echo(context<pair_protocol> self) {
     auto peer = ref<work_protocol>{};
@@ -76,7 +77,8 @@ void ping_pong(system& node, std::uint64_t ops, std::uint32_t far) {
     done.wait();
 }
 
-// -- many to one --------------------------------------------------------------------------------------
+// -- many to one
+// --------------------------------------------------------------------------------------
 
 behavior<pair_protocol> sink(context<pair_protocol> self, std::uint64_t burst,
                              std::uint64_t producers) {
@@ -136,7 +138,8 @@ void many_to_one(system& node, std::uint64_t ops, std::uint64_t producers, std::
     node.stop(parent);
 }
 
-// -- ring ---------------------------------------------------------------------------------------------
+// -- ring
+// ---------------------------------------------------------------------------------------------
 
 behavior<pair_protocol> member(context<pair_protocol> self, ref<pair_protocol> next,
                                std::latch* done) {
@@ -155,7 +158,8 @@ behavior<pair_protocol> member(context<pair_protocol> self, ref<pair_protocol> n
     }
 }
 
-behavior<pair_protocol> make_ring(context<pair_protocol> self, std::uint64_t hops, std::latch* done) {
+behavior<pair_protocol> make_ring(context<pair_protocol> self, std::uint64_t hops,
+                                  std::latch* done) {
     auto first = self.spawn(member, ref<pair_protocol>{}, done);
     auto next = first;
     for (int i = 1; i < 1000; ++i) {
@@ -173,7 +177,8 @@ void ring(system& node, std::uint64_t ops) {
     node.stop(parent);
 }
 
-// -- ask and receive ----------------------------------------------------------------------------------
+// -- ask and receive
+// ----------------------------------------------------------------------------------
 
 behavior<work_protocol> server(context<work_protocol> self) {
     for (;;) {
@@ -238,7 +243,8 @@ double receive(system& node, std::uint64_t ops) {
     return spent;
 }
 
-// -- spawn and skynet ---------------------------------------------------------------------------------
+// -- spawn and skynet
+// ---------------------------------------------------------------------------------
 
 behavior<work_protocol> one_shot(context<work_protocol> self, std::uint64_t* left,
                                  ref<work_protocol> parent) {
@@ -300,9 +306,11 @@ void skynet(system& node) {
     done.wait();
 }
 
-// -- memory and idling --------------------------------------------------------------------------------
+// -- memory and idling
+// --------------------------------------------------------------------------------
 
-behavior<work_protocol> make_idle(context<work_protocol> self, std::uint64_t count, std::latch* done) {
+behavior<work_protocol> make_idle(context<work_protocol> self, std::uint64_t count,
+                                  std::latch* done) {
     for (std::uint64_t i = 0; i < count; ++i) {
         self.spawn(server);
     }
@@ -364,7 +372,8 @@ int run(const arguments& given) {
         return timed(100'000, [&](std::uint64_t ops) { ping_pong(node, ops, cross ? 1 : 0); });
     }
     if (row == "pipelined" || row == "cross_pipelined") {
-        return timed(1'000'000, [&](std::uint64_t ops) { many_to_one(node, ops, 1, 1000, cross ? 1 : 0); });
+        return timed(1'000'000,
+                     [&](std::uint64_t ops) { many_to_one(node, ops, 1, 1000, cross ? 1 : 0); });
     }
     if (row == "fan_in") {
         return timed(1'000'000, [&](std::uint64_t ops) { many_to_one(node, ops, 100, 10, 0); });
@@ -403,4 +412,6 @@ int run(const arguments& given) {
 }  // namespace
 }  // namespace cohort::bench
 
-int main(int argc, char** argv) { return cohort::bench::run(cohort::bench::parse_arguments(argc, argv)); }
+int main(int argc, char** argv) {
+    return cohort::bench::run(cohort::bench::parse_arguments(argc, argv));
+}
