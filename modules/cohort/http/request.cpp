@@ -82,6 +82,7 @@ void detail::request_data::reset() noexcept {
     parameters = nullptr;
     method_name = target = path = query = {};
     deadline = {};
+    trace = {};
     method = cohort::method::get;
     minor_version = 1;
     keep_alive = true;

@@ -7,6 +7,7 @@
 
 #include <cohort/http/detail/recycled.hpp>
 #include <cohort/http/method.hpp>
+#include <cohort/runtime/message.hpp>
 #include <cohort/world/time.hpp>
 
 namespace cohort {
@@ -57,6 +58,7 @@ struct request_data {
     text_slice path;
     text_slice query;
     time_point deadline{};
+    trace_parent trace;
     cohort::method method = cohort::method::get;
     std::uint8_t minor_version = 1;
     bool keep_alive = true;
@@ -118,10 +120,13 @@ public:
     /// Whether the client wants to send more requests on this connection.
     [[nodiscard]] bool keep_alive() const { return data_->keep_alive; }
 
-    /// When the server stops waiting for the answer. The clock's start in a request that no server
-    /// dispatched.
-    [[nodiscard]] time_point deadline() const { return data_->deadline; }
-    [[nodiscard]] trace_parent trace() const { return parse_traceparent(header("traceparent")); }
+    /// Until when the server waits for the answer, and the caller's trace; give it to asks, which
+    /// carry both on. The clock's start in a request that no server dispatched.
+    [[nodiscard]] cohort::deadline deadline() const {
+        return {data_->deadline, data_->trace.trace_low};
+    }
+    /// All zero when the caller sent none.
+    [[nodiscard]] const trace_parent& trace() const { return data_->trace; }
 
     /// For the reader and the server.
     [[nodiscard]] detail::request_data& data() { return *data_; }

@@ -113,6 +113,10 @@ private:
                 text.find_first_not_of("0123456789") != std::string_view::npos) {
                 refuse(error, {400, "there must be one content length and it must be a number"});
             }
+        } else if (field == beast_http::field::unknown) {
+            if (same_header(value.name.in(out_.head), "traceparent")) {
+                out_.trace = parse_traceparent(text);
+            }
         } else if (field == beast_http::field::expect && out_.minor_version == 1) {
             if (same_header(text, "100-continue")) {
                 expects_continue_ = true;
@@ -492,6 +496,10 @@ const broken_request& request_reader::failure() const noexcept { return machine_
 bool request_reader::inside_request() const noexcept {
     return machine_->failure.status == 0 &&
            (machine_->at != machine::phase::line || machine_->begin != machine_->end);
+}
+
+bool request_reader::inside_body() const noexcept {
+    return machine_->failure.status == 0 && machine_->at == machine::phase::body;
 }
 
 bool request_reader::take_expectation() noexcept {

@@ -63,6 +63,9 @@ public:
     /// the request is lost; a header time-out counts from its first byte.
     [[nodiscard]] bool inside_request() const noexcept;
 
+    /// Whether that part is the whole head.
+    [[nodiscard]] bool inside_body() const noexcept;
+
     /// Whether the client waits for `100 Continue` before it sends the body. True once for a
     /// request: who asks must see to the answer.
     [[nodiscard]] bool take_expectation() noexcept;
