@@ -4,7 +4,7 @@
 #include <span>
 #include <string_view>
 
-#include <cohort/runtime/detail/codec_types.hpp>
+#include <cohort/runtime/detail/codec_containers.hpp>
 
 namespace cohort {
 
