@@ -43,7 +43,7 @@ struct fiber {
     run_state state = run_state::blocked;
     std::uint8_t flags = 0;
     std::uint16_t limit = mailbox_limit_default;  // of the mailbox; unused in child tasks
-    std::uint32_t generation = 0;  // of the slot; unused in child tasks
+    std::uint32_t generation = 0;                 // of the slot; unused in child tasks
 };
 
 /// What a fiber in state `io` waits for; it lies in the fiber's frame.
