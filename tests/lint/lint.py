@@ -40,7 +40,7 @@ SEAM = {
     "std::thread": r"std::j?thread\b",
     "std::async": r"std::async\b",
     "pthread_create": r"\bpthread_create\b",
-    "sleep": r"\b(sleep_for|sleep_until|usleep|nanosleep)\b",
+    "sleep": r"\b(this_thread::sleep_\w+|usleep|nanosleep)\b",
     "::socket(": r"(?<![\w>])::socket\(",
     "getenv(": r"\bgetenv\(",
 }

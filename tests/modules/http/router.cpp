@@ -151,7 +151,7 @@ RC_GTEST_PROP(router, finds_the_same_route_whatever_the_order_of_registration, (
     RC_ASSERT(one.what == two.what);
     // And it is found exactly when some accepted pattern matches.
     auto matches = [&](const std::string& pattern) {
-        auto rest = std::string_view{pattern == "/" ? "" : pattern};
+        auto rest = pattern == "/" ? std::string_view{} : std::string_view{pattern};
         for (const auto& part : parts) {
             if (rest.empty()) {
                 return false;

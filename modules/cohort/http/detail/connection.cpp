@@ -296,8 +296,11 @@ task<void> connection::write() {
 task<void> connection::read() {
     for (;;) {
         auto step = take_requests();
-        if (step == step::close || (server_.draining && idle())) {
+        if (step == step::close) {
             break;
+        }
+        if (server_.draining && idle()) {
+            co_return;
         }
         if (step == step::wait) {
             rearm();
