@@ -1,15 +1,13 @@
 #include <distributed-cache/routes.hpp>
 
+#include <cohort/actor/system.hpp>
 #include <cohort/http/caching.hpp>
+#include <cohort/http/server.hpp>
 
 #include <utility>
 
 namespace cohort {
 namespace {
-
-deadline until_of(const request& incoming) {
-    return {incoming.deadline(), incoming.trace().trace_low};
-}
 
 std::string cache_status(const cached_item& item, const std::string& node) {
     return item.hit ? cache_hit(node) : cache_miss(node, item.present);
@@ -22,7 +20,7 @@ task<response> answer_get(request incoming, const cache_routes* routes) {
     if (auto checked = check_key(key); !checked) {
         co_return problem(checked.error());
     }
-    auto found = co_await routes->items->ask(key, until_of(incoming), get_item{});
+    auto found = co_await routes->items->ask(key, incoming.deadline(), get_item{});
     if (!found) {
         co_return problem(found.error());
     }
@@ -47,7 +45,7 @@ task<response> answer_put(request incoming, const cache_routes* routes) {
     if (auto checked = check_key(key); !checked) {
         co_return problem(checked.error());
     }
-    auto stored = co_await routes->items->ask(key, until_of(incoming),
+    auto stored = co_await routes->items->ask(key, incoming.deadline(),
                                               put_item{bytes::adopt(incoming.take_body())});
     if (!stored) {
         co_return problem(stored.error());
@@ -60,7 +58,7 @@ task<response> answer_delete(request incoming, const cache_routes* routes) {
     if (auto checked = check_key(key); !checked) {
         co_return problem(checked.error());
     }
-    auto erased = co_await routes->items->ask(key, until_of(incoming), erase_item{});
+    auto erased = co_await routes->items->ask(key, incoming.deadline(), erase_item{});
     if (!erased && erased.error() == errc::not_found) {
         co_return problem(404, "no such key");
     }
@@ -68,6 +66,24 @@ task<response> answer_delete(request incoming, const cache_routes* routes) {
         co_return problem(erased.error());
     }
     co_return no_content();
+}
+
+void add_health_routes(http_server& server, const system* node) {
+    auto ready = [node](request) {
+        return node->ready() ? ok(std::string{"ready\n"}) : problem(503, "not ready");
+    };
+    server.route(method::get, "/health", ready);
+    // A node that answers is alive, and it listens only when everything else has started.
+    auto yes = [](request) { return ok(std::string{"ok\n"}); };
+    server.route(method::get, "/health/live", yes);
+    server.route(method::get, "/health/startup", yes);
+}
+
+void add_cache_routes(http_server& server, const cache_routes* routes, const system* node) {
+    server.route(method::get, "/cache-data/{key}", answer_get, routes);
+    server.route(method::put, "/cache-data/{key}", answer_put, routes);
+    server.route(method::delete_, "/cache-data/{key}", answer_delete, routes);
+    add_health_routes(server, node);
 }
 
 }  // namespace cohort

@@ -106,6 +106,21 @@ const auto origin_waiting =
                               .min = 1,
                               .max = 1'000'000};
 
+const auto level = config_key<log_level>{.name = "log.level",
+                                         .fallback = log_level::info,
+                                         .help = "the least of what is logged",
+                                         .choices = {{"trace", log_level::trace},
+                                                     {"debug", log_level::debug},
+                                                     {"info", log_level::info},
+                                                     {"warning", log_level::warning},
+                                                     {"error", log_level::error},
+                                                     {"off", log_level::off}}};
+const auto format =
+    config_key<log_format>{.name = "log.format",
+                           .fallback = log_format::logfmt,
+                           .help = "how a line of the log is written",
+                           .choices = {{"logfmt", log_format::logfmt}, {"json", log_format::json}}};
+
 result<std::vector<endpoint>> parse_seed_nodes(const std::vector<std::string>& given) {
     auto seeds = std::vector<endpoint>{};
     for (const auto& text : given) {
@@ -146,6 +161,7 @@ config_schema cache_schema() {
     add(cores, stop_grace);
     add(idle_time, absent_time, keys_max, memory_max, content_max);
     add(origin_address, origin_busy, origin_waiting);
+    add(level, format);
     return schema;
 }
 
@@ -183,6 +199,8 @@ result<cache_settings> make_cache_settings(const config& values) {
         static_cast<std::size_t>(values.get(content_max).bytes);
     settings.origin.waiting_max = values.get(origin_waiting);
     settings.request_deadline = values.get(http_deadline);
+    settings.log.level = values.get(level);
+    settings.log.format = values.get(format);
     return settings;
 }
 

@@ -4,6 +4,7 @@
 #include <distributed-cache/entities.hpp>
 
 #include <cohort/runtime/config.hpp>
+#include <cohort/runtime/log.hpp>
 #include <cohort/runtime/runtime.hpp>
 #include <cohort/world/network.hpp>
 #include <cohort/world/result.hpp>
@@ -29,6 +30,7 @@ struct cache_settings {
     entities_options entities;
     cache_origin_options origin;
     duration request_deadline{};
+    log_options log;
 };
 
 /// The options of `cohort-cache`, beside the names that Akka's cluster image is configured with.

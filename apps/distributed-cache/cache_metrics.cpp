@@ -1,0 +1,63 @@
+#include <distributed-cache/cache_metrics.hpp>
+
+namespace cohort {
+
+void write_cache_metrics(metrics_writer& out, const entities& items, const cache_origin& origin) {
+    auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value,
+                        const metric_labels& labels = {}) {
+        out.counter(name, help, labels, static_cast<double>(value));
+    };
+    auto gauge = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
+        out.gauge(name, help, {}, static_cast<double>(value));
+    };
+    auto figures = items.figures();
+    gauge("cohort_cache_entities", "Keys in memory.", figures.entities);
+    gauge("cohort_cache_content_bytes", "Content in memory.", figures.content_bytes);
+    count("cohort_cache_hits_total", "Gets answered from memory.", figures.hits);
+    count("cohort_cache_misses_total", "Gets that asked the origin.", figures.misses);
+    count("cohort_cache_failures_total", "Requests that the origin did not answer.",
+          figures.failed);
+    count("cohort_cache_entities_started_total", "Keys that came into memory.", figures.started);
+    count("cohort_cache_evictions_total", "Keys that left memory because of a limit.",
+          figures.evicted);
+
+    const auto& queries = origin.counters();
+    count("cohort_origin_queries_total", "Queries that reached the origin.", queries.queries());
+    constexpr std::string_view by_kind = "cohort_origin_calls_total";
+    constexpr std::string_view by_kind_help = "Queries that reached the origin, by kind.";
+    count(by_kind, by_kind_help, queries.loads.load(), {{"kind", "load"}});
+    count(by_kind, by_kind_help, queries.stores.load(), {{"kind", "store"}});
+    count(by_kind, by_kind_help, queries.erases.load(), {{"kind", "erase"}});
+    gauge("cohort_origin_waiting", "Calls that wait for the origin.", origin.waiting());
+    count("cohort_origin_refused_total", "Calls refused because too many waited.",
+          origin.refused());
+    count("cohort_origin_expired_total", "Calls dropped because their deadline had passed.",
+          origin.expired());
+}
+
+void write_http_metrics(metrics_writer& out, const http_server& server) {
+    auto numbers = server.numbers();
+    auto labels = metric_labels{{"server", std::string{server.name()}}};
+    auto count = [&](std::string_view name, std::string_view help, std::uint64_t value) {
+        out.counter(name, help, labels, static_cast<double>(value));
+    };
+    out.gauge("cohort_http_connections_open", "Connections that are open.", labels,
+              static_cast<double>(numbers.connections_open));
+    count("cohort_http_connections_total", "Connections accepted.", numbers.connections_accepted);
+    count("cohort_http_connections_refused_total", "Connections over the limit.",
+          numbers.connections_refused);
+    count("cohort_http_requests_total", "Requests read.", numbers.requests);
+    count("cohort_http_broken_requests_total", "Bytes that were no request.",
+          numbers.broken_requests);
+    count("cohort_http_timeouts_total", "Requests that took too long.", numbers.timeouts);
+    count("cohort_http_handler_failures_total", "Requests whose handler threw.",
+          numbers.handler_failures);
+    for (auto hundred = std::size_t{0}; hundred < std::size(numbers.answers); ++hundred) {
+        auto by_status = labels;
+        by_status.emplace_back("status", std::to_string(hundred + 1) + "xx");
+        out.counter("cohort_http_answers_total", "Answers, by the status's class.", by_status,
+                    static_cast<double>(numbers.answers[hundred]));
+    }
+}
+
+}  // namespace cohort

@@ -1,0 +1,184 @@
+#include <distributed-cache/serve_command.hpp>
+
+#include <distributed-cache/cache_metrics.hpp>
+#include <distributed-cache/routes.hpp>
+#include <distributed-cache/settings.hpp>
+
+#include <cohort/cohort.hpp>
+#include <cohort/http/server.hpp>
+#include <cohort/runtime/log.hpp>
+#include <cohort/runtime/metrics.hpp>
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+
+#include <atomic>
+#include <cstdio>
+#include <memory>
+
+namespace cohort {
+namespace {
+
+constexpr std::string_view usage =
+    "A read-through cache in front of a database.\n"
+    "\n"
+    "  cohort-cache [options]                          serves until SIGTERM\n"
+    "  cohort-cache import --origin sqlite:PATH FILE   fills the origin; see import --help\n"
+    "\n"
+    "  --help           this text\n"
+    "  --print-config   the effective options, and where each value came from\n"
+    "  --config FILE    options from a JSON file\n"
+    "\n";
+
+/// Hands SIGTERM to the system, also when it comes before there is one.
+class termination {
+public:
+    explicit termination(world& around) {
+        around.on_termination([this] {
+            came_ = true;
+            if (auto* node = node_.load()) {
+                node->shutdown();
+            }
+        });
+    }
+    /// Null forgets the node.
+    void shuts_down(system* node) {
+        node_ = node;
+        if (node != nullptr && came_) {
+            node->shutdown();
+        }
+    }
+
+private:
+    std::atomic<bool> came_{false};
+    std::atomic<system*> node_{nullptr};
+};
+
+http_server make_server(const cache_settings& settings) {
+    return http_server{{.name = "http",
+                        .listen = settings.http,
+                        .limits = {.body_bytes_max = settings.origin.sqlite.content_bytes_max},
+                        .request_time = settings.request_deadline}};
+}
+
+http_server make_admin(const cache_settings& settings, const config& values, const system* node,
+                       const metrics_registry* metrics) {
+    auto server = http_server{{.name = "admin", .listen = settings.admin}};
+    add_health_routes(server, node);
+    server.route(GET, "/config",
+                 [text = values.print()](request) { return ok(std::string{text}); });
+    server.route(GET, "/metrics", [metrics](request) {
+        return ok(metrics->scrape(), "text/plain; version=0.0.4; charset=utf-8");
+    });
+    return server;
+}
+
+void log_start(logger& log, const cache_settings& settings, const http_server& server,
+               const http_server& admin) {
+    auto seeds = std::string{};
+    for (const auto& seed : settings.seed_nodes) {
+        seeds += (seeds.empty() ? "" : ",") + seed.text();
+    }
+    log.info("ready", {{"node", settings.node_name},
+                       {"system", settings.system_name},
+                       {"http", server.local().text()},
+                       {"admin", admin.local().text()},
+                       {"address", settings.advertised.text()},
+                       {"seeds", seeds},
+                       {"origin", "sqlite:" + settings.origin.sqlite.path}});
+}
+
+/// The usual soft limit of 1,024 descriptors is far below what a server may hold; the hard one is
+/// what the administrator meant.
+void allow_many_connections() {
+    auto limit = rlimit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < limit.rlim_max) {
+        limit.rlim_cur = limit.rlim_max;
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+int serve(world& around, const cache_settings& settings, const config& values) {
+    auto log = logger::open(settings.log, [&around] { return around.wall_now(); });
+    if (!log) {
+        fmt::print(stderr, "cohort-cache: {}\n", log.error().message());
+        return 1;
+    }
+    // Before anything starts a thread: threads inherit that the signals are blocked.
+    auto signals = termination{around};
+    auto origin = cache_origin::open(around, settings.origin);
+    if (!origin) {
+        (*log)->error("the origin cannot be opened", {{"why", origin.error().message()}});
+        return 1;
+    }
+    // What actors use is made before the system and so outlives it.
+    auto items = entities{**origin, settings.entities};
+    auto routes = cache_routes{&items, settings.node_name};
+    auto metrics = metrics_registry{1};
+    auto node = system{around, settings.runtime};
+    node.runtime().on_event([&log](const runtime_event& event) {
+        (*log)->warning(event.what, {{"actor", event.actor}, {"detail", event.detail}});
+    });
+    items.start(node);
+    auto& admin = node.use(make_admin(settings, values, &node, &metrics));
+    auto& server = node.use(make_server(settings));
+    add_cache_routes(server, &routes, &node);
+    auto collected = metrics.collect([&](metrics_writer& out) {
+        write_cache_metrics(out, items, **origin);
+        write_http_metrics(out, server);
+    });
+
+    auto started = node.start();
+    if (!started) {
+        (*log)->error("the node cannot start", {{"why", started.error().message()}});
+        node.shutdown();
+        node.join();
+        return 1;
+    }
+    log_start(**log, settings, server, admin);
+    signals.shuts_down(&node);
+    auto status = node.join();
+    signals.shuts_down(nullptr);
+    (*log)->info("stopped", {{"status", status}});
+    return status;
+}
+
+}  // namespace
+
+int serve_command(int argc, const char* const* argv) {
+    install_crash_handler();
+    allow_many_connections();
+    auto around = make_real_world();
+    auto schema = cache_schema();
+    auto loaded = load_config(
+        schema, {.arguments = {argv + 1, argv + argc},
+                 .environment = around->environment(),
+                 .read_file = [&around](const std::string& path, std::size_t bytes_max) {
+                     return around->read_file(path, bytes_max);
+                 }});
+    if (loaded.help) {
+        fmt::print("{}{}", usage, schema.help());
+        return 0;
+    }
+    for (const auto& warning : loaded.warnings) {
+        fmt::print(stderr, "cohort-cache: {}\n", warning);
+    }
+    for (const auto& problem : loaded.problems) {
+        fmt::print(stderr, "cohort-cache: {}\n", problem);
+    }
+    if (!loaded.problems.empty()) {
+        return 2;
+    }
+    auto settings = make_cache_settings(loaded.values);
+    if (!settings) {
+        fmt::print(stderr, "cohort-cache: {}\n", settings.error().text());
+        return 2;
+    }
+    if (loaded.print_config) {
+        fmt::print("{}", loaded.values.print());
+        return 0;
+    }
+    return serve(*around, *settings, loaded.values);
+}
+
+}  // namespace cohort
