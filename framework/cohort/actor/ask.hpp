@@ -16,7 +16,7 @@ struct ask_deadline {
     template <class Rep, class Period>
     ask_deadline(
         std::chrono::duration<Rep, Period> length)  // NOLINT: `ask<get>(5s, ...)` reads well
-        : value{this_core().turn_time() + length, 0} {}
+        : value{after(this_core().turn_time(), length), 0} {}
     ask_deadline(deadline given) noexcept : value{given} {}  // NOLINT
 
     deadline value;
@@ -124,7 +124,8 @@ public:
         return *this;
     }
     ~reply_to() {
-        if (pending_) {
+        // Without a core the node has ended, and with it whoever asked.
+        if (pending_ && current_core != nullptr) {
             this_core().fail_reply(pending_, errc::no_reply);
         }
     }

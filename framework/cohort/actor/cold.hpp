@@ -41,6 +41,8 @@ struct cold_block {
     cohort::supervision supervision;
     std::function<void(exit_reason)> on_exit;
     bool restart_for_mail = false;
+    bool stop_asked = false;  // never begins again
+    bool parked = false;      // ended parked: begins again parked
     exit_reason reason = exit_reason::stopped;
     std::exception_ptr thrown;
     std::shared_ptr<const failure> why;

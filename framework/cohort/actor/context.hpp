@@ -125,11 +125,7 @@ namespace detail {
 class receive_awaiter {
 public:
     explicit receive_awaiter(cell& actor) noexcept : cell_{actor} {}
-    ~receive_awaiter() {
-        if (in_task_ != nullptr) {
-            this_core().keeper().receive_in_task(cell_, nullptr);
-        }
-    }
+    ~receive_awaiter() { end_in_task(); }
     receive_awaiter(const receive_awaiter&) = delete;
     receive_awaiter& operator=(const receive_awaiter&) = delete;
 
@@ -141,18 +137,24 @@ public:
         if (cell_.head != nullptr) {
             home.make_ready(line);
         } else if (&line == &cell_.main) {
+            COHORT_ASSERT((line.flags & fiber::task_receives) == 0,
+                          "only one coroutine of an actor waits for the next message at a time");
             line.state = run_state::idle;
         } else {
             line.state = run_state::blocked;
             in_task_ = static_cast<task_fiber*>(&line);
-            home.keeper().receive_in_task(cell_, in_task_);
+            home.keeper().begin_receive(cell_, *in_task_);
         }
     }
 
 protected:
+    void end_in_task() noexcept {
+        if (auto* line = std::exchange(in_task_, nullptr)) {
+            this_core().keeper().end_receive(cell_, *line);
+        }
+    }
     message* take() noexcept {
         auto& home = this_core();
-        in_task_ = nullptr;
         auto* node = home.take(cell_);
         if (!COHORT_LIKELY((cell_.main.flags & fiber::senders_wait) == 0)) {
             home.keeper().taken(home, cell_);
@@ -186,7 +188,7 @@ public:
         auto& home = this_core();
         waiter_ = home.current();
         if (waiter_->state != run_state::ready) {
-            home.timers().arm(timer_, home.now() + length_);
+            home.timers().arm(timer_, after(home.now(), length_));
         }
     }
     std::optional<received<P>> await_resume() noexcept {
@@ -199,9 +201,11 @@ public:
 
 private:
     static void fire(wheel_timer& timer) noexcept {
-        auto& waiter = *timer_of<timed_receive_operation>::owner_of(timer).waiter_;
-        if (waiter.state != run_state::ready) {
-            this_core().make_ready(waiter);
+        auto& self = timer_of<timed_receive_operation>::owner_of(timer);
+        if (self.waiter_->state != run_state::ready) {
+            // A message that comes before the task runs must not make it ready once more.
+            self.end_in_task();
+            this_core().make_ready(*self.waiter_);
         }
     }
 

@@ -26,10 +26,14 @@ std::string function_of(const promise_base& coroutine) {
     std::size_t begin = 0;
     std::size_t end = text.size();
     for (std::size_t i = 0; i < text.size(); ++i) {
+        if (text.substr(i).starts_with("(anonymous namespace)")) {
+            i += std::string_view{"(anonymous namespace)"}.size() - 1;
+            continue;
+        }
         depth += text[i] == '<' ? 1 : text[i] == '>' ? -1 : 0;
         if (depth == 0 && text[i] == ' ') {
             begin = i + 1;
-        } else if (depth == 0 && text[i] == '(' && !text.substr(i).starts_with("(anonymous")) {
+        } else if (depth == 0 && text[i] == '(') {
             end = i;
             break;
         }
@@ -135,13 +139,24 @@ cell* unlink_child(core& here, cell& child) noexcept {
     return &parent;
 }
 
+// Whether an actor that is ending may begin again, so that what arrives meanwhile is kept for it.
+bool may_come_back(const cell& actor) noexcept {
+    const auto* cold = actor.cold;
+    if (cold == nullptr || !cold->recipe || cold->stop_asked) {
+        return false;
+    }
+    return cold->reason == exit_reason::failed
+               ? cold->supervision.may_restart()
+               : cold->reason == exit_reason::normal && cold->restart_for_mail;
+}
+
 // -- death watch
 // --------------------------------------------------------------------------------------
 
 void deliver_terminated(core& here, handle watcher, terminated news) noexcept {
     auto* target = here.find(watcher);
     if (target == nullptr || target->cold == nullptr ||
-        (target->main.flags & fiber::stopping) != 0) {
+        ((target->main.flags & fiber::stopping) != 0 && !may_come_back(*target))) {
         return;
     }
     auto& watching = target->cold->watching;
@@ -192,6 +207,16 @@ void on_core_of(core& here, handle target, Action action) noexcept {
 // -- child tasks
 // --------------------------------------------------------------------------------------
 
+template <class Action>
+void each_line(cell& actor, Action action) noexcept {
+    action(actor.main);
+    if (actor.cold != nullptr) {
+        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
+            action(static_cast<fiber&>(*line));
+        }
+    }
+}
+
 // Whether a fiber stands where its frame may be destroyed; asks it to get there when it does not.
 bool at_rest(fiber& line) noexcept {
     switch (line.state) {
@@ -199,8 +224,7 @@ bool at_rest(fiber& line) noexcept {
             return false;
         case run_state::ready:
             line.flags |= fiber::cancelled;
-            // A parked one is in no queue.
-            return (line.flags & fiber::parked) != 0;
+            return false;
         case run_state::io:
             if ((line.flags & fiber::cancelled) == 0) {
                 line.flags |= fiber::cancelled;
@@ -294,9 +318,33 @@ void finish_later(core& here, cell& actor) noexcept {
                    actor.address()});
 }
 
+// An actor that ends is not parked any more, so that its operations can come back. What was ready
+// in it is in no queue and must not run again: it has come to rest.
+void thaw_to_end(cell& actor) noexcept {
+    if ((actor.main.flags & fiber::parked) == 0) {
+        return;
+    }
+    if (actor.cold != nullptr) {
+        actor.cold->parked = true;
+    }
+    each_line(actor, [](fiber& line) {
+        line.flags &= static_cast<std::uint8_t>(~fiber::parked);
+        if (line.state == run_state::ready) {
+            line.state = run_state::blocked;
+        }
+        if ((line.flags & fiber::is_task) != 0 && at_rest(line)) {
+            line.flags |= fiber::cancelled;
+        }
+    });
+}
+
 void begin_stop(core& here, cell& actor, exit_reason reason,
                 std::shared_ptr<const failure> why) noexcept {
     bool stopping = (actor.main.flags & fiber::stopping) != 0;
+    if (reason == exit_reason::stopped && actor.cold != nullptr) {
+        // Also when it is ending already: what was told to stop does not begin again.
+        actor.cold->stop_asked = true;
+    }
     if (stopping && reason != exit_reason::failed) {
         return;
     }
@@ -308,15 +356,18 @@ void begin_stop(core& here, cell& actor, exit_reason reason,
         cold.why = why ? std::move(why) : make_failure(here, actor, cold.thrown);
     }
     if (actor.cold != nullptr) {
-        // A stop that came first wins over a failure on the way: it must not start again.
-        actor.cold->reason = stopping ? exit_reason::stopped : reason;
+        // A stop that came first wins over a failure on the way; a return does not.
+        if (!stopping || actor.cold->reason == exit_reason::normal) {
+            actor.cold->reason = reason;
+        }
         here.timers().cancel(actor.cold->restart_timer);
     }
     if (stopping) {
         return;
     }
     actor.main.flags |= fiber::stopping;
-    if (&actor.main == here.current()) {
+    thaw_to_end(actor);
+    if (here.current() != nullptr && &owner_of(*here.current()) == &actor) {
         here.end_slice();
     }
     if (actor.cold != nullptr && actor.cold->children != 0) {
@@ -336,10 +387,9 @@ void destroy_frames(cell& actor) noexcept {
             actor.cold->previous = at.previous;
             actor.cold->next = at.next;
         }
+        actor.main.resume = nullptr;
         std::exchange(actor.root, nullptr)->frame().destroy();
     }
-    COHORT_ASSERT(actor.cold == nullptr || actor.cold->tasks == nullptr,
-                  "no child task outlives its actor's frames");
 }
 
 void drain_mailbox(core& here, cell& actor) noexcept {
@@ -406,6 +456,19 @@ void terminate(core& here, cell& actor, bool escalates) noexcept {
     }
 }
 
+// Makes a cell whose frames are gone ready to begin again.
+void renew(cell& actor) noexcept {
+    auto& cold = *actor.cold;
+    actor.main.flags &= static_cast<std::uint8_t>(~(fiber::stopping | fiber::cancelled));
+    if (std::exchange(cold.parked, false)) {
+        actor.main.flags |= fiber::parked;
+    }
+    actor.main.state = run_state::blocked;
+    cold.thrown = nullptr;
+    cold.why = nullptr;
+    cold.reason = exit_reason::stopped;
+}
+
 void launch(core& here, cell& actor) noexcept {
     auto& cold = *actor.cold;
     try {
@@ -424,15 +487,13 @@ void launch(core& here, cell& actor) noexcept {
 
 void restart(core& here, cell& actor) noexcept {
     auto& cold = *actor.cold;
-    actor.main.flags &= static_cast<std::uint8_t>(~(fiber::stopping | fiber::cancelled));
-    actor.main.state = run_state::blocked;
-    cold.thrown = nullptr;
-    cold.why = nullptr;
-    cold.reason = exit_reason::stopped;
+    renew(actor);
     here.counters().restarted.add();
-    auto doublings = std::min(cold.restarts - 1, 20U);
     auto& options = cold.supervision.restart();
-    auto wait = std::min(options.backoff * (1U << doublings), options.backoff_max);
+    auto wait = std::min(options.backoff, options.backoff_max);
+    for (auto i = 1U; i < cold.restarts && wait < options.backoff_max; ++i) {
+        wait = wait > options.backoff_max / 2 ? options.backoff_max : wait * 2;
+    }
     if (wait <= duration::zero()) {
         launch(here, actor);
         return;
@@ -458,8 +519,14 @@ void finish_plain(core& here, cell& actor) noexcept {
     auto* parent = unlink_child(here, actor);
     std::exchange(actor.root, nullptr)->frame().destroy();
     if (actor.cold != nullptr) {
-        // A destructor did something that needed one, a watch for example.
-        delete std::exchange(actor.cold, nullptr);
+        // A destructor watched, spawned or started something: the actor ends the long way.
+        actor.cold->reason =
+            actor.main.state == run_state::finished ? exit_reason::normal : exit_reason::stopped;
+        if (parent != nullptr) {
+            link_child(here, *parent, actor);
+        }
+        finish_later(here, actor);
+        return;
     }
     drain_mailbox(here, actor);
     here.release_cell(actor);
@@ -468,32 +535,28 @@ void finish_plain(core& here, cell& actor) noexcept {
     }
 }
 
-// Everything of the actor has come to rest: decides what comes next.
+// Nothing of the actor is left but its cell: decides what comes next.
 void finish(core& here, cell& actor) noexcept {
-    if (actor.cold == nullptr) {
-        finish_plain(here, actor);
-        return;
-    }
     auto* cold = actor.cold;
     bool escalates = false;
     bool again = false;
-    if (cold->reason == exit_reason::failed) {
+    if (cold->why) {
         here.counters().failed.add();
         here.owner().report({"actor failed", cold->why->actor, cold->why->message()});
+    }
+    if (cold->reason == exit_reason::failed) {
         auto decision = cold->supervision.decide(
             cold->thrown ? cold->thrown
                          : std::make_exception_ptr(std::runtime_error{"child failed"}));
         escalates = decision == directive::escalate;
-        again = decision == directive::restart && cold->recipe && may_restart(here, *cold);
+        again = decision == directive::restart && may_come_back(actor) && may_restart(here, *cold);
     }
-    destroy_frames(actor);
     if (again) {
         restart(here, actor);
         return;
     }
-    if (cold->restart_for_mail && cold->reason == exit_reason::normal && actor.head != nullptr) {
-        actor.main.flags &= static_cast<std::uint8_t>(~(fiber::stopping | fiber::cancelled));
-        actor.main.state = run_state::blocked;
+    if (cold->reason == exit_reason::normal && actor.head != nullptr && may_come_back(actor)) {
+        renew(actor);
         launch(here, actor);
         return;
     }
@@ -508,9 +571,20 @@ void try_finish(core& here, cell& actor) noexcept {
         return;  // the last child to end comes back here
     }
     bool main_rests = at_rest(actor.main);
-    if (tasks_at_rest(actor) && main_rests) {
-        finish(here, actor);
+    if (!tasks_at_rest(actor) || !main_rests) {
+        return;  // the last of them to come to rest comes back here
     }
+    if (actor.cold == nullptr) {
+        finish_plain(here, actor);
+        return;
+    }
+    destroy_frames(actor);
+    if (actor.cold->children != 0 || actor.cold->tasks != nullptr) {
+        // A destructor spawned or started something; that ends first.
+        finish_later(here, actor);
+        return;
+    }
+    finish(here, actor);
 }
 
 }  // namespace
@@ -561,8 +635,19 @@ void lifecycle::stop_all(core& here) noexcept {
 void lifecycle::abandon_all(core& here) noexcept {
     for (std::uint32_t slot = 0; slot < here.slots_used(); ++slot) {
         auto& actor = here.cell_at(slot);
-        if (actor.root != nullptr && actor.main.state == run_state::io) {
-            here.owner().report({"operation ignores cancellation", describe(here, actor.main),
+        if (!actor.alive()) {
+            continue;
+        }
+        bool told = false;
+        each_line(actor, [&](fiber& line) {
+            if (line.state == run_state::io) {
+                here.owner().report({"operation ignores cancellation", describe(here, line),
+                                     "the actor is abandoned at the end of the process"});
+                told = true;
+            }
+        });
+        if (!told && (actor.cold == nullptr || actor.cold->children == 0)) {
+            here.owner().report({"actor does not end", describe(here, actor.main),
                                  "the actor is abandoned at the end of the process"});
         }
     }
@@ -570,7 +655,7 @@ void lifecycle::abandon_all(core& here) noexcept {
 }
 
 void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept {
-    if ((target.main.flags & fiber::stopping) != 0) {
+    if ((target.main.flags & fiber::stopping) != 0 && !may_come_back(target)) {
         auto system = node->type->system;
         system ? destroy_message(*node) : here.dead_letter(node, errc::terminated);
         return;
@@ -601,12 +686,14 @@ void lifecycle::deliver_slowly(core& here, cell& target, message* node) noexcept
 
 void lifecycle::admit(core& here, handle target, message* node, handle reply) noexcept {
     auto* actor = here.find(target);
-    if (actor == nullptr || (actor->main.flags & fiber::stopping) != 0) {
+    if (actor == nullptr ||
+        ((actor->main.flags & fiber::stopping) != 0 && !may_come_back(*actor))) {
         here.fail_reply(reply, errc::terminated);
         here.dead_letter(node, errc::terminated);
         return;
     }
-    if (actor->count >= actor->main.limit || (actor->cold != nullptr && !actor->cold->senders.empty())) {
+    if (actor->count >= actor->main.limit ||
+        (actor->cold != nullptr && !actor->cold->senders.empty())) {
         cold_of(*actor).senders.push_back({node, reply});
         actor->main.flags |= fiber::senders_wait;
         return;
@@ -648,15 +735,18 @@ void lifecycle::disown(task_fiber& line) noexcept {
     line.next_sibling = line.previous_sibling = nullptr;
 }
 
-void lifecycle::receive_in_task(cell& actor, task_fiber* line) {
+void lifecycle::begin_receive(cell& actor, task_fiber& line) {
     auto& cold = cold_of(actor);
-    COHORT_ASSERT(
-        line == nullptr || (cold.receiver == nullptr && actor.main.state != run_state::idle),
-        "only one coroutine of an actor waits for the next message at a time");
-    cold.receiver = line;
-    if (line != nullptr) {
-        actor.main.flags |= fiber::task_receives;
-    } else {
+    COHORT_ASSERT(cold.receiver == nullptr && actor.main.state != run_state::idle,
+                  "only one coroutine of an actor waits for the next message at a time");
+    cold.receiver = &line;
+    actor.main.flags |= fiber::task_receives;
+}
+
+void lifecycle::end_receive(cell& actor, task_fiber& line) noexcept {
+    // Another task may wait by now when a message had reached this one already.
+    if (actor.cold->receiver == &line) {
+        actor.cold->receiver = nullptr;
         actor.main.flags &= static_cast<std::uint8_t>(~fiber::task_receives);
     }
 }
@@ -685,12 +775,11 @@ void detail::launch_cell(core& here, cell& slot, root_promise& root, cell* paren
     slot.main.resume = root.frame().address();
     if (parent != nullptr) {
         link_child(here, *parent, slot);
-        // A child that is born while its parent ends goes with it.
-        if ((parent->main.flags & fiber::stopping) != 0) {
-            here.urgently(
-                {[](core& home, handle target) noexcept { home.keeper().stop(home, target); },
-                 slot.address()});
-        }
+    }
+    // What is born while its parent or its core ends goes with it.
+    if (parent != nullptr ? (parent->main.flags & fiber::stopping) != 0 : here.stopping()) {
+        here.urgently({[](core& home, handle target) noexcept { home.keeper().stop(home, target); },
+                       slot.address()});
     }
     here.make_ready(slot.main);
 }
@@ -752,20 +841,22 @@ void detail::unwatch(core& here, cell& watcher, handle target) noexcept {
 
 namespace {
 
-template <class Action>
-void each_line(cell& actor, Action action) noexcept {
-    action(actor.main);
-    if (actor.cold != nullptr) {
-        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
-            action(static_cast<fiber&>(*line));
-        }
+// An actor that is ending is not parked, but if it begins again, it does so parked.
+bool park_when_renewed(cell& actor, bool parked) noexcept {
+    if ((actor.main.flags & fiber::stopping) == 0) {
+        return false;
     }
+    if (actor.cold != nullptr) {
+        actor.cold->parked = parked;
+    }
+    return true;
 }
 
 }  // namespace
 
 void park(core& here, handle target) noexcept {
-    if (auto* actor = here.find(target)) {
+    auto* actor = here.find(target);
+    if (actor != nullptr && !park_when_renewed(*actor, true)) {
         each_line(*actor, [&](fiber& line) {
             COHORT_ASSERT(line.state != run_state::running, "an actor is parked from outside");
             if (line.state == run_state::ready && (line.flags & fiber::parked) == 0) {
@@ -777,7 +868,8 @@ void park(core& here, handle target) noexcept {
 }
 
 void unpark(core& here, handle target) noexcept {
-    if (auto* actor = here.find(target)) {
+    auto* actor = here.find(target);
+    if (actor != nullptr && !park_when_renewed(*actor, false)) {
         each_line(*actor, [&](fiber& line) {
             if ((line.flags & fiber::parked) != 0) {
                 line.flags &= static_cast<std::uint8_t>(~fiber::parked);

@@ -16,7 +16,8 @@ public:
     void taken(core& here, cell& target) noexcept override;
     void adopt(task_fiber& line) override;
     void disown(task_fiber& line) noexcept override;
-    void receive_in_task(cell& actor, task_fiber* line) override;
+    void begin_receive(cell& actor, task_fiber& line) override;
+    void end_receive(cell& actor, task_fiber& line) noexcept override;
     void stop_all(core& here) noexcept override;
     void abandon_all(core& here) noexcept override;
     std::string describe(core& here, fiber& line) override;

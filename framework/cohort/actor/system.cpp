@@ -52,11 +52,16 @@ result<void> system::start() {
 
 namespace {
 
-task<void> stop_extension(extension& module, cohort::runtime& node, duration share) {
-    auto ended = co_await with_timeout(share, module.stop());
-    if (!ended) {
-        node.report(
-            {"shutdown phase timed out", std::string{module.name()}, ended.error().message()});
+task<void> stop_extension(extension* module, cohort::runtime* node, duration share) {
+    // One that fails to stop must not keep the others from it.
+    try {
+        auto ended = co_await with_timeout(share, module->stop());
+        if (!ended) {
+            node->report(
+                {"shutdown phase timed out", std::string{module->name()}, ended.error().message()});
+        }
+    } catch (const std::exception& failure) {
+        node->report({"shutdown phase failed", std::string{module->name()}, failure.what()});
     }
 }
 
@@ -64,9 +69,8 @@ behavior<detail::silent> stop_in_order(context<detail::silent>, std::vector<exte
                                        cohort::runtime* node) {
     auto share = node->options().stop_grace;
     for (auto* module : modules) {
-        co_await stop_extension(*module, *node, share);
+        co_await stop_extension(module, node, share);
     }
-    node->request_stop();
 }
 
 }  // namespace
@@ -80,7 +84,11 @@ void system::shutdown() {
         modules.push_back(extensions_[i].get());
     }
     runtime_->post(0, [modules = std::move(modules), node = runtime_.get()](core& here) mutable {
-        detail::spawn_plain(here, nullptr, &stop_in_order, std::move(modules), node);
+        // However it ends, the node does then.
+        detail::spawn_kept(
+            here, nullptr,
+            {.name = "shutdown", .on_exit = [node](exit_reason) { node->request_stop(); }},
+            &stop_in_order, std::move(modules), node);
     });
 }
 

@@ -111,7 +111,8 @@ public:
         runtime_->post(address.core(),
                        [address](core& here) { here.keeper().stop(here, address); });
     }
-    /// Asks from a thread that is not a core; the future holds the result.
+    /// Asks from a thread that is not a core; the future holds the result, `terminated` when the
+    /// node ends first.
     template <class M, class P, class... Args>
     [[nodiscard]] std::future<result<reply_value<M>>> ask(const ref<P>& target, duration within,
                                                           Args&&... fields);
@@ -128,7 +129,8 @@ public:
     /// Whether every extension votes ready and no shutdown has begun. Any thread.
     [[nodiscard]] bool ready() const noexcept;
 
-    /// Runs `action(core&)` on a core and waits for it; what it throws arrives here.
+    /// Runs `action(core&)` on a core and waits for it; what it throws arrives here. Throws
+    /// `std::future_error` when the node has ended.
     template <class Action>
     void on_core(std::uint32_t core_id, Action action);
 
@@ -151,10 +153,26 @@ template <class M, class P, class... Args>
 struct outside_ask {
     using answer_type = result<reply_value<M>>;
 
+    /// Whoever waits hears something also when the node ends first.
+    struct answering {
+        std::promise<answer_type> promise;
+        bool answered = false;
+
+        answering() = default;
+        answering(const answering&) = delete;
+        answering& operator=(const answering&) = delete;
+        ~answering() {
+            if (!answered) {
+                promise.set_value(errc::terminated);
+            }
+        }
+    };
+
     static task<void> body(ref<P> target, duration within, M request,
-                           std::shared_ptr<std::promise<answer_type>> promise) {
+                           std::shared_ptr<answering> outside) {
         auto answer = co_await target.template ask<M>(within, std::move(request));
-        promise->set_value(std::move(answer));
+        outside->answered = true;
+        outside->promise.set_value(std::move(answer));
     }
 };
 
@@ -173,10 +191,10 @@ std::future<result<reply_value<M>>> system::ask(const ref<P>& target, duration w
                                                 Args&&... fields) {
     detail::check_ask<P, M>();
     using outside = detail::outside_ask<M, P>;
-    auto promise = std::make_shared<std::promise<typename outside::answer_type>>();
-    auto answer = promise->get_future();
+    auto promised = std::make_shared<typename outside::answering>();
+    auto answer = promised->promise.get_future();
     auto body = std::make_shared<task<void>>(
-        outside::body(target, within, M{std::forward<Args>(fields)...}, std::move(promise)));
+        outside::body(target, within, M{std::forward<Args>(fields)...}, std::move(promised)));
     runtime_->post(target.address().core(), [body = std::move(body)](core& here) mutable {
         detail::spawn_plain(here, nullptr, &detail::run_task, std::move(body));
     });
@@ -194,7 +212,8 @@ void system::on_core(std::uint32_t core_id, Action action) {
     } else {
         COHORT_ASSERT(current_core == nullptr, "a core does not wait for another core");
         auto done = std::promise<void>{};
-        runtime_->post(core_id, [&](core& here) noexcept {
+        auto outcome = done.get_future();
+        runtime_->post(core_id, [&action, done = std::move(done)](core& here) mutable noexcept {
             try {
                 action(here);
                 done.set_value();
@@ -202,7 +221,7 @@ void system::on_core(std::uint32_t core_id, Action action) {
                 done.set_exception(std::current_exception());
             }
         });
-        done.get_future().get();
+        outcome.get();
     }
 }
 

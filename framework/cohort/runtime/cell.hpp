@@ -78,6 +78,10 @@ struct task_fiber : fiber {
     cell* owner;
     task_fiber* next_sibling = nullptr;
     task_fiber* previous_sibling = nullptr;
+    /// While the task waits for tasks of its own: ends those. It becomes ready when they have
+    /// ended.
+    void (*cancel_below)(void* waited_for) noexcept = nullptr;
+    void* waited_for = nullptr;
     /// Called by the run loop when the task has finished or, cancelled, may be destroyed.
     void (*settled)(task_fiber&) noexcept = nullptr;
 };

@@ -44,16 +44,7 @@ core::core(runtime& owner, std::uint32_t id, std::uint32_t cores)
 }
 
 core::~core() {
-    auto* record = inbox_.exchange(nullptr);
-    while (record != nullptr) {
-        auto* next = record->next;
-        auto boxed = record->boxed;
-        record->apply(nullptr, record);
-        if (boxed) {
-            ::operator delete(record);
-        }
-        record = next;
-    }
+    close_inbox();
     for (auto& to : links_) {
         while (auto* boxed = to.overflow_head) {
             to.overflow_head = boxed->next;
@@ -113,7 +104,10 @@ void core::release_cell(cell& dead) noexcept {
     --live_;
     counters_.stopped.add();
     if (generation == 0) {
-        return;  // wrapped: the slot is retired, old handles must never match again
+        // Wrapped: the slot is retired, old handles must never match again. A null handle finds
+        // slot 0 then, and an actor that ends.
+        dead.main.flags = fiber::stopping;
+        return;
     }
     (free_tail_ != nullptr ? free_tail_->main.next : reinterpret_cast<fiber*&>(free_head_)) =
         &dead.main;
@@ -267,9 +261,35 @@ bool core::drain_rings() noexcept {
     return any;
 }
 
+namespace {
+
+// The inbox's head once its core has ended.
+constinit ring_record closed_inbox;
+
+void drop(ring_record* record) noexcept {
+    auto boxed = record->boxed;
+    record->apply(nullptr, record);
+    if (boxed) {
+        ::operator delete(record);
+    }
+}
+
+}  // namespace
+
+void core::close_inbox() noexcept {
+    auto* record = inbox_.exchange(&closed_inbox, std::memory_order_acq_rel);
+    while (record != nullptr && record != &closed_inbox) {
+        drop(std::exchange(record, record->next));
+    }
+}
+
 void core::post_external(ring_record* record) noexcept {
     auto* first = inbox_.load(std::memory_order_relaxed);
     do {
+        if (first == &closed_inbox) {
+            drop(record);
+            return;
+        }
         record->next = first;
     } while (!inbox_.compare_exchange_weak(first, record, std::memory_order_seq_cst));
     wake_if_sleeping();
@@ -526,6 +546,7 @@ void core::run() {
             }
         }
     }
+    close_inbox();
     current_core = nullptr;
 }
 

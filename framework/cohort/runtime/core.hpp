@@ -42,9 +42,10 @@ public:
     /// Registers a child task with its actor, which waits for it before it ends.
     virtual void adopt(task_fiber& line) = 0;
     virtual void disown(task_fiber& line) noexcept = 0;
-    /// Notes that a child task, instead of the actor's own coroutine, takes the next message; null
-    /// when it gave up.
-    virtual void receive_in_task(cell& actor, task_fiber* line) = 0;
+    /// Notes that a child task, instead of the actor's own coroutine, takes the next message.
+    virtual void begin_receive(cell& actor, task_fiber& line) = 0;
+    /// The task gave up, or has its message.
+    virtual void end_receive(cell& actor, task_fiber& line) noexcept = 0;
     /// Starts to stop every actor of the core.
     virtual void stop_all(core& here) noexcept = 0;
     /// Destroys what is left when the core ends although operations never came back.
@@ -91,6 +92,8 @@ public:
     [[nodiscard]] cell& cell_at(std::uint32_t slot) noexcept { return cells_[slot]; }
     [[nodiscard]] std::uint32_t slots_used() const noexcept { return slots_used_; }
     [[nodiscard]] std::uint32_t live_cells() const noexcept { return live_; }
+    /// Whether its actors were told to end: what is spawned now ends at once.
+    [[nodiscard]] bool stopping() const noexcept { return stopping_; }
 
     /// Takes a free slot. Throws `std::bad_alloc` when all 16 M are taken.
     [[nodiscard]] cell& acquire_cell();
@@ -199,6 +202,7 @@ public:
     }
 
     /// Hands a record over from any thread.
+    /// Destroyed without being run when the core has ended.
     void post_external(ring_record* record) noexcept;
     /// Ends the core's sleep if it sleeps. Any thread.
     void wake_if_sleeping() noexcept;
@@ -267,6 +271,7 @@ private:
     void flush() noexcept;
     bool drain_rings() noexcept;
     bool drain_inbox() noexcept;
+    void close_inbox() noexcept;
     void apply(ring_record* record) noexcept;
     void run_urgent() noexcept;
     bool run_queue() noexcept;

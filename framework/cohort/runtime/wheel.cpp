@@ -17,8 +17,8 @@ std::uint64_t floor_tick(time_point instant) noexcept {
 // Rounding up keeps the promise that nothing fires early.
 std::uint64_t ceiling_tick(time_point instant) noexcept {
     auto since = std::max(instant.time_since_epoch(), duration::zero());
-    return static_cast<std::uint64_t>((since + wheel::tick_length - duration{1}) /
-                                      wheel::tick_length);
+    return static_cast<std::uint64_t>(since / wheel::tick_length) +
+           (since % wheel::tick_length != duration::zero() ? 1 : 0);
 }
 
 }  // namespace

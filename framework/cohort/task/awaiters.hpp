@@ -31,7 +31,7 @@ public:
     void await_suspend(std::coroutine_handle<> here) noexcept {
         waiter_ = &suspend_current(here, run_state::blocked);
         auto& home = this_core();
-        home.timers().arm(timer_, home.now() + length_);
+        home.timers().arm(timer_, after(home.now(), length_));
     }
     void await_resume() const noexcept {}
 

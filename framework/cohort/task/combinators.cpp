@@ -4,6 +4,13 @@ namespace cohort::detail {
 
 void fork_base::begin(child* lines, void* const* frames, std::size_t count) {
     auto& here = this_core();
+    if ((waiter_->flags & fiber::is_task) != 0) {
+        auto& waiting = static_cast<task_fiber&>(*waiter_);
+        waiting.waited_for = this;
+        waiting.cancel_below = [](void* group) noexcept {
+            static_cast<fork_base*>(group)->cancel_rest();
+        };
+    }
     lines_ = lines;
     count_ = running_ = count;
     for (std::size_t i = 0; i < count; ++i) {
@@ -38,7 +45,11 @@ void fork_base::settle_one(child& line) noexcept {
         cancel_rest();
     }
     if (running_ == 0 && waiter_ != nullptr) {
-        here.make_ready(*std::exchange(waiter_, nullptr));
+        auto& waiting = *std::exchange(waiter_, nullptr);
+        if ((waiting.flags & fiber::is_task) != 0) {
+            static_cast<task_fiber&>(waiting).waited_for = nullptr;
+        }
+        here.make_ready(waiting);
     }
 }
 
@@ -56,7 +67,12 @@ void fork_base::cancel_rest() noexcept {
                 line.io->cancel(*line.io);
             }
         } else if (line.state == run_state::blocked) {
-            settle_one(line);
+            if (line.waited_for != nullptr) {
+                // Its frame holds tasks that may be queued or inside an operation: they end first.
+                line.cancel_below(line.waited_for);
+            } else {
+                settle_one(line);
+            }
         }
     }
 }

@@ -65,7 +65,13 @@ private:
     simulated_world& world_;
     std::shared_ptr<bool> alive_;
     std::vector<std::function<void()>> ready_;
-    std::map<io_completion*, std::unique_ptr<stream>*> connecting_;
+    // The number tells an attempt from a later one whose completion lies at the same place.
+    struct attempt {
+        std::uint64_t number;
+        std::unique_ptr<stream>* connected;
+    };
+    std::map<io_completion*, attempt> connecting_;
+    std::uint64_t attempts_ = 0;
 };
 
 namespace detail {
@@ -375,12 +381,14 @@ result<std::unique_ptr<listener>> simulated_reactor::listen(const endpoint& loca
 
 void simulated_reactor::connect(const endpoint& remote, std::unique_ptr<stream>& connected,
                                 io_completion& done) {
-    connecting_[&done] = &connected;
-    later([this, remote, &done] {
-        auto attempt = connecting_.extract(&done);
-        if (attempt.empty()) {
+    connecting_[&done] = {++attempts_, &connected};
+    later([this, remote, &done, number = attempts_] {
+        auto found = connecting_.find(&done);
+        if (found == connecting_.end() || found->second.number != number) {
             return;  // cancelled
         }
+        auto* into = found->second.connected;
+        connecting_.erase(found);
         auto target = world_.listeners_.find(remote.port);
         if (target == world_.listeners_.end()) {
             done.complete(done, {errc::network, 0});
@@ -389,7 +397,7 @@ void simulated_reactor::connect(const endpoint& remote, std::unique_ptr<stream>&
         auto there = std::make_shared<detail::simulated_pipe>();
         auto back = std::make_shared<detail::simulated_pipe>();
         auto own = endpoint{"127.0.0.1", world_.next_port_++};
-        *attempt.mapped() = std::make_unique<detail::simulated_stream>(*this, back, there, remote);
+        *into = std::make_unique<detail::simulated_stream>(*this, back, there, remote);
         target->second->arrive(std::make_unique<detail::simulated_incoming>(there, back, own));
         done.complete(done, {errc::ok, 0});
     });

@@ -22,6 +22,12 @@ struct monotonic_clock {
 
 using time_point = monotonic_clock::time_point;
 
+/// `start + length`, or the end of time when that lies beyond it: `duration::max()` is a fine way
+/// to say for ever.
+[[nodiscard]] constexpr time_point after(time_point start, duration length) noexcept {
+    return length > time_point::max() - start ? time_point::max() : start + length;
+}
+
 /// Wall time, for people and for logs; never for deadlines.
 using wall_time = std::chrono::time_point<std::chrono::system_clock, duration>;
 
