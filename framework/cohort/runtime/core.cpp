@@ -109,8 +109,11 @@ void core::release_cell(cell& dead) noexcept {
         dead.main.flags = fiber::stopping;
         return;
     }
-    (free_tail_ != nullptr ? free_tail_->main.next : reinterpret_cast<fiber*&>(free_head_)) =
-        &dead.main;
+    if (free_tail_ != nullptr) {
+        free_tail_->main.next = &dead.main;
+    } else {
+        free_head_ = &dead;
+    }
     free_tail_ = &dead;
 }
 
