@@ -2,7 +2,9 @@
 add_library(cohort_options INTERFACE)
 target_compile_features(cohort_options INTERFACE cxx_std_20)
 target_compile_options(cohort_options INTERFACE
-  -Wall -Wextra -Wpedantic -Wshadow -Wnon-virtual-dtor -Wno-missing-field-initializers
+  -Wall -Wextra -Wpedantic -Wnon-virtual-dtor -Wno-missing-field-initializers
+  # GCC's -Wshadow also refuses a member that is called like a type of the namespace around it.
+  $<IF:$<CXX_COMPILER_ID:GNU>,-Wshadow=compatible-local,-Wshadow>
   $<$<BOOL:${COHORT_WERROR}>:-Werror>
   -fno-omit-frame-pointer)
 if(COHORT_SANITIZE)

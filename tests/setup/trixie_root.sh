@@ -24,6 +24,6 @@ in_root "$name" "
     apt-get install --yes --no-install-recommends -qq -o Dpkg::Use-Pty=0 $packages </dev/null
     cmake -S /source -B /build -G Ninja -DCMAKE_CXX_COMPILER=g++-14 -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \\
         -DCMAKE_BUILD_TYPE=Debug '-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1' -DCOHORT_WERROR=ON
-    ninja -C /build -j ${COHORT_JOBS:-$(nproc)}
+    ninja -C /build -k 0 -j ${COHORT_JOBS:-$(nproc)}
     ctest --test-dir /build --output-on-failure -j $(nproc)" "$repository"
 echo "The root stays in $roots/$name for the next time; remove it when it is not wanted any more."

@@ -70,7 +70,8 @@ void assertion_failed(const char* expression, const char* sentence, const char* 
     write_text(expression);
     write_text("]\n");
     print_where();
-    // Our own handler would print the same again; another's, a fuzzer's for example, has work to do.
+    // Our own handler would print the same again; another's, a fuzzer's for example, has work to
+    // do.
     struct sigaction installed{};
     ::sigaction(SIGABRT, nullptr, &installed);
     if (installed.sa_handler == on_crash) {

@@ -58,8 +58,8 @@ public:
     [[nodiscard]] virtual std::optional<io_outcome> write_some(
         std::span<const std::span<const std::byte>> buffers, io_completion& done) = 0;
     virtual void cancel() noexcept = 0;
-    /// Says that nothing more will be written: the peer reads the end of the stream, and reading goes
-    /// on here. Not while a write is pending. Idempotent.
+    /// Says that nothing more will be written: the peer reads the end of the stream, and reading
+    /// goes on here. Not while a write is pending. Idempotent.
     virtual void end_writing() noexcept = 0;
     /// Ends both directions at once; pending operations end with `errc::cancelled`. Idempotent.
     virtual void close() noexcept = 0;

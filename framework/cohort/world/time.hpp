@@ -13,8 +13,8 @@ using duration = std::chrono::nanoseconds;
 /// The clock of a world: monotonic, counts suspend, starts anywhere. It has no `now()` of its own:
 /// time is read from the world, so that a simulation can provide it.
 struct monotonic_clock {
-    using rep = duration::rep;
-    using period = duration::period;
+    using rep = cohort::duration::rep;
+    using period = cohort::duration::period;
     using duration = cohort::duration;
     using time_point = std::chrono::time_point<monotonic_clock>;
     static constexpr bool is_steady = true;
