@@ -4,10 +4,13 @@
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source "$repository/tests/setup/root.sh"
-
 source "$repository/.ci/dev/packages.sh"
 
 name=trixie
+[[ $(id -u) -eq 0 ]] || fail "a Debian root can be made and entered by root only"
+mkdir -p "$roots"
+exec 9>"$roots/$name.lock"
+flock -n 9 || fail "another run uses the root; wait for it"
 if [[ ! -e $roots/$name/complete ]]; then
     remove_root "$name"
     make_root "$name" trixie
