@@ -5,7 +5,7 @@ packages_of() {
     case $1 in
         build)
             echo clang-19 cmake ninja-build mold ccache libboost1.81-dev libssl-dev libfmt-dev \
-                libspdlog-dev libsimdjson-dev libsqlite3-dev libcli11-dev
+                libspdlog-dev libsimdjson-dev libsqlite3-dev libcli11-dev libxxhash-dev
             ;;
         run) echo curl ;;
         test) echo libgtest-dev librapidcheck-dev python3 curl git procps iproute2 ;;
