@@ -9,11 +9,20 @@
 namespace cohort {
 namespace {
 
-std::string cache_status(const cached_item& item, const std::string& node) {
-    return item.hit ? cache_hit(node) : cache_miss(node, item.present);
+const std::string& cache_status(const cached_item& item, const cache_routes& routes) {
+    if (item.hit) {
+        return routes.status_hit;
+    }
+    return item.present ? routes.status_stored : routes.status_missing;
 }
 
 }  // namespace
+
+cache_routes::cache_routes(entities& table, const std::string& node_name)
+    : items{&table},
+      status_hit{cache_hit(node_name)},
+      status_stored{cache_miss(node_name, true)},
+      status_missing{cache_miss(node_name, false)} {}
 
 task<response> answer_get(request incoming, const cache_routes* routes) {
     auto key = incoming.path("key");
@@ -24,7 +33,7 @@ task<response> answer_get(request incoming, const cache_routes* routes) {
     if (!found) {
         co_return problem(found.error());
     }
-    auto status = cache_status(*found, routes->node_name);
+    const auto& status = cache_status(*found, *routes);
     if (!found->present) {
         co_return problem(404, "no such key").header("Cache-Status", status);
     }

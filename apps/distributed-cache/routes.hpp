@@ -15,8 +15,13 @@ class system;
 
 /// What the routes of the cache need. Outlives the server.
 struct cache_routes {
+    cache_routes(entities& table, const std::string& node_name);
+
     entities* items;
-    std::string node_name;
+    // `Cache-Status` of this node's answers, which are all alike.
+    std::string status_hit;
+    std::string status_stored;
+    std::string status_missing;
 };
 
 /// `GET /cache-data/{key}`: the content with `ETag`, `Age` and `Cache-Status`; 304 when the caller

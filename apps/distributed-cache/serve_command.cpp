@@ -113,7 +113,7 @@ int serve(world& around, const cache_settings& settings, const config& values) {
     }
     // What actors use is made before the system and so outlives it.
     auto items = entities{**origin, settings.entities};
-    auto routes = cache_routes{&items, settings.node_name};
+    auto routes = cache_routes{items, settings.node_name};
     auto metrics = metrics_registry{1};
     auto node = system{around, settings.runtime};
     node.runtime().on_event([&log](const runtime_event& event) {

@@ -79,15 +79,11 @@ public:
 
     std::optional<io_outcome> write_some(std::span<const std::span<const std::byte>> buffers,
                                          io_completion& done) override {
-        auto gathered = gather(buffers);
-        // Most writes fit into the socket's buffer: trying first saves an operation and a turn.
-        boost::system::error_code failure;
-        auto bytes = socket_.write_some(gathered, failure);
-        if (failure == asio::error::would_block || failure == asio::error::try_again) {
-            socket_.async_write_some(gathered, completion_handler{&done});
-            return std::nullopt;
+        // One buffer, the common case, is a plain send.
+        if (buffers.size() == 1) {
+            return write_now(asio::buffer(buffers[0].data(), buffers[0].size()), done);
         }
-        return io_outcome{code_of(failure), bytes};
+        return write_now(gather(buffers), done);
     }
 
     void cancel() noexcept override {
@@ -114,6 +110,18 @@ public:
 
 private:
     static constexpr std::size_t buffers_max = 8;
+
+    template <class Buffers>
+    std::optional<io_outcome> write_now(const Buffers& gathered, io_completion& done) {
+        // Most writes fit into the socket's buffer: trying first saves an operation and a turn.
+        boost::system::error_code failure;
+        auto bytes = socket_.write_some(gathered, failure);
+        if (failure == asio::error::would_block || failure == asio::error::try_again) {
+            socket_.async_write_some(gathered, completion_handler{&done});
+            return std::nullopt;
+        }
+        return io_outcome{code_of(failure), bytes};
+    }
 
     static std::array<asio::const_buffer, buffers_max> gather(
         std::span<const std::span<const std::byte>> buffers) {

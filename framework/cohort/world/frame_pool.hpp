@@ -16,7 +16,7 @@ namespace cohort {
 /// With COHORT_POOL_MALLOC (sanitized builds) every block comes from malloc.
 class frame_pool {
 public:
-    static constexpr std::size_t block_max = 1024;
+    static constexpr std::size_t block_max = 4096;
 
     /// The pool of the calling thread. A pool outlives its thread and is handed to the next one.
     static frame_pool& local() noexcept {

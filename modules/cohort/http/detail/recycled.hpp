@@ -41,7 +41,8 @@ private:
     static T* take() { return new T; }
     static void give_back(T* item) noexcept { delete item; }
 #else
-    static constexpr std::size_t shelf_size = 64;
+    // A core with many pipelining connections has this many requests under way.
+    static constexpr std::size_t shelf_size = 1024;
 
     struct shelf {
         std::array<T*, shelf_size> items{};
