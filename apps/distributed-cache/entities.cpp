@@ -5,14 +5,16 @@
 
 namespace cohort {
 
-/// A key's line in its core's table, in the order of last use.
+/// A key's line in its core's table. Lines stand in the order in which they were made or passed
+/// over.
 struct entity_seat::entry {
     std::string key;
     handle entity;
     entry* newer = nullptr;
     entry* older = nullptr;
     std::size_t content_bytes = 0;
-    bool leaving = false;  // was told to leave; not in the order of use any more
+    bool used = false;     // since it was made or passed over
+    bool leaving = false;  // was told to leave; not in the order any more
 };
 
 namespace {
@@ -58,9 +60,8 @@ public:
     void deliver(core& here, std::string_view key, message* node) {
         auto found = seats_.find(key);
         if (found != seats_.end()) {
-            auto& seat = **found;
-            use(seat);
-            here.deliver(seat.entity, node);
+            (*found)->used = true;
+            here.deliver((*found)->entity, node);
             return;
         }
         if (!owner_) {
@@ -72,7 +73,7 @@ public:
             here.dead_letter(node, errc::overloaded);
             return;
         }
-        here.deliver(start(key), node);
+        here.deliver(start(here, key), node);
     }
 
     void remove(entry& gone) noexcept {
@@ -98,7 +99,7 @@ public:
         }
         seat.content_bytes = bytes;
         while (content_bytes_ - leaving_bytes_ > share_.content_bytes_max && oldest_ != nullptr) {
-            evict(*oldest_);
+            evict_one();
         }
     }
 
@@ -119,25 +120,40 @@ public:
     void own_by(cell& owner) { owner_.emplace(owner); }
 
 private:
-    handle start(std::string_view key) {
-        auto* made = new entry{};
+    /// A popular key gets many requests at once, and each is answered in well under a microsecond.
+    static constexpr std::uint16_t mailbox_limit = 20'000;
+    static constexpr int second_chances_max = 8;
+
+    handle start(core& here, std::string_view key) {
+        auto made = std::make_unique<entry>();
         made->key = key;
-        seats_.insert(made);
-        link(*made);
+        seats_.insert(made.get());
+        auto& seat = *made.release();
+        link(seat);
         counters_.started.add();
         auto started =
-            owner_->spawn(&cache_entity, entity_seat{*this, *made}, &origin_, share_.times);
-        made->entity = started.address();
-        return made->entity;
+            owner_->spawn(&cache_entity, entity_seat{*this, seat}, &origin_, share_.times);
+        seat.entity = started.address();
+        here.find(seat.entity)->main.limit = mailbox_limit;
+        return seat.entity;
     }
 
     void make_room() noexcept {
         while (seats_.size() - leaving_ >= share_.entities_max && oldest_ != nullptr) {
-            evict(*oldest_);
+            evict_one();
         }
     }
 
-    void evict(entry& seat) noexcept {
+    /// Which key was used least lately is known roughly: a use only leaves a mark, so that a
+    /// request touches no other key's memory, and a marked key is passed over once.
+    void evict_one() noexcept {
+        for (auto chances = second_chances_max; chances > 0 && oldest_->used; --chances) {
+            auto& seat = *oldest_;
+            seat.used = false;
+            unlink(seat);
+            link(seat);
+        }
+        auto& seat = *oldest_;
         unlink(seat);
         seat.leaving = true;
         ++leaving_;
@@ -146,12 +162,6 @@ private:
         ref<item_protocol>{seat.entity}.tell(leave{});
     }
 
-    void use(entry& seat) noexcept {
-        if (!seat.leaving && newest_ != &seat) {
-            unlink(seat);
-            link(seat);
-        }
-    }
     void link(entry& seat) noexcept {
         seat.newer = nullptr;
         seat.older = newest_;

@@ -8,6 +8,7 @@
 #include <cohort/http/server.hpp>
 #include <cohort/runtime/log.hpp>
 #include <cohort/runtime/metrics.hpp>
+#include <cohort/runtime/observe.hpp>
 
 #include <fmt/format.h>
 #include <sys/resource.h>
@@ -116,14 +117,13 @@ int serve(world& around, const cache_settings& settings, const config& values) {
     auto routes = cache_routes{items, settings.node_name};
     auto metrics = metrics_registry{1};
     auto node = system{around, settings.runtime};
-    node.runtime().on_event([&log](const runtime_event& event) {
-        (*log)->warning(event.what, {{"actor", event.actor}, {"detail", event.detail}});
-    });
+    log_runtime_events(node.runtime(), *log);
     items.start(node);
     auto& admin = node.use(make_admin(settings, values, &node, &metrics));
     auto& server = node.use(make_server(settings));
     add_cache_routes(server, &routes, &node);
     auto collected = metrics.collect([&](metrics_writer& out) {
+        write_runtime_metrics(out, node.runtime());
         write_cache_metrics(out, items, **origin);
         write_http_metrics(out, server);
     });

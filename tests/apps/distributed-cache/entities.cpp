@@ -48,6 +48,22 @@ TEST(cache_entity, asks_the_origin_once_for_a_thousand_gets_of_a_cold_key) {
     EXPECT_EQ(cache.figures().entities, 1U);
 }
 
+TEST(cache_entity, takes_many_requests_at_once_for_a_popular_key) {
+    auto cache = cache_node{};
+    auto answered = 0;
+    auto body = [&]() -> task<void> {
+        auto found = co_await cache.get("popular");
+        CO_ASSERT_TRUE(found);
+        ++answered;
+    };
+    for (auto request = 0U; request < 10'000; ++request) {
+        cache.start(body, request % 2);
+    }
+    cache.finish();
+    EXPECT_EQ(answered, 10'000);
+    EXPECT_EQ(cache.origin().counters().queries(), 1U);
+}
+
 TEST(cache_entity, leaves_when_idle_and_comes_back_with_what_was_put) {
     auto cache = cache_node{{.times = {.idle = std::chrono::seconds{10}}}};
     cache.run([&]() -> task<void> {
