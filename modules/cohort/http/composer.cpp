@@ -4,6 +4,7 @@
 #include <charconv>
 #include <chrono>
 #include <cstdio>
+#include <cstring>
 
 namespace cohort {
 namespace {
@@ -29,10 +30,30 @@ std::string_view status_line(int status) noexcept {
     }
 }
 
-void append_number(std::string& out, std::uint64_t value) {
-    auto digits = std::array<char, 20>{};
-    auto* last = std::to_chars(digits.data(), digits.data() + digits.size(), value).ptr;
-    out.append(digits.data(), last);
+std::string_view connection_line(connection_after after) noexcept {
+    switch (after) {
+        case connection_after::stays:
+            return {};
+        case connection_after::stays_explicitly:
+            return "Connection: keep-alive\r\n";
+        case connection_after::closes:
+            return "Connection: close\r\n";
+    }
+    return {};
+}
+
+// More than a status line and a length line with their numbers.
+constexpr std::size_t fixed_bytes_max = 128;
+
+char* put(char* to, std::string_view text) noexcept {
+    if (!text.empty()) {
+        std::memcpy(to, text.data(), text.size());
+    }
+    return to + text.size();
+}
+
+char* put(char* to, std::uint64_t number) noexcept {
+    return std::to_chars(to, to + 20, number).ptr;
 }
 
 }  // namespace
@@ -65,38 +86,39 @@ std::string_view date_line::at(wall_time now) {
 void composer::append(const response& answer, bool with_body, connection_after after,
                       std::string_view date) {
     const auto& data = answer.data();
-    auto line = status_line(data.status);
-    if (!line.empty()) {
-        text_.append(line);
-    } else {
-        text_.append("HTTP/1.1 ");
-        append_number(text_, static_cast<std::uint64_t>(data.status));
-        text_.append(" ").append(reason_phrase(data.status)).append("\r\n");
-    }
-    text_.append(date);
-    text_.append(data.lines);
     auto body = data.body();
     // These two have no body by definition, and a length would only confuse (RFC 9110, 8.6).
     auto bodiless = data.status == 204 || data.status == 304;
+    auto sends_body = with_body && !bodiless;
+    auto shares_body = sends_body && data.shared.size() >= shared_bytes_min;
+    auto line = status_line(data.status);
+    auto phrase = line.empty() ? reason_phrase(data.status) : std::string_view{};
+    auto lines = data.lines.view();
+    auto copied = sends_body && !shares_body ? body : std::string_view{};
+
+    // Room for the most that this can be, written once, and what is left over given back.
+    auto before = text_.size();
+    auto* to =
+        text_.extend(fixed_bytes_max + phrase.size() + date.size() + lines.size() + copied.size());
+    const auto* start = to;
+    if (!line.empty()) {
+        to = put(to, line);
+    } else {
+        to = put(to, "HTTP/1.1 ");
+        to = put(to, static_cast<std::uint64_t>(data.status));
+        to = put(put(put(to, " "), phrase), "\r\n");
+    }
+    to = put(put(to, date), lines);
     if (!bodiless) {
-        text_.append("Content-Length: ");
-        append_number(text_, body.size());
-        text_.append("\r\n");
+        to = put(to, "Content-Length: ");
+        to = put(to, static_cast<std::uint64_t>(body.size()));
+        to = put(to, "\r\n");
     }
-    if (after == connection_after::closes) {
-        text_.append("Connection: close\r\n");
-    } else if (after == connection_after::stays_explicitly) {
-        text_.append("Connection: keep-alive\r\n");
-    }
-    text_.append("\r\n");
-    if (bodiless || !with_body) {
-        return;
-    }
-    if (data.shared.size() >= shared_bytes_min) {
+    to = put(put(put(to, connection_line(after)), "\r\n"), copied);
+    text_.truncate(before + static_cast<std::size_t>(to - start));
+    if (shares_body) {
         shared_.push_back({text_.size(), data.shared});
         shared_size_ += data.shared.size();
-    } else {
-        text_.append(body);
     }
 }
 
@@ -109,14 +131,14 @@ std::size_t composer::pieces(std::span<std::string_view> out) const {
         }
     };
     for (const auto& body : shared_) {
-        put(std::string_view{text_}.substr(from, body.offset - from));
+        put(text_.view().substr(from, body.offset - from));
         put(body.content.view());
         from = body.offset;
         if (count == out.size()) {
             return count;
         }
     }
-    put(std::string_view{text_}.substr(from));
+    put(text_.view().substr(from));
     return count;
 }
 
@@ -141,13 +163,11 @@ void composer::consume(std::size_t size) {
     }
     if (empty()) {
         sent_ = 0;
-        if (text_.capacity() > kept_text_bytes) {
-            text_ = std::string{};
-        }
-        text_.clear();
+        text_.clear(kept_text_bytes);
     } else if (sent_ > kept_text_bytes && sent_ * 2 > text_.size()) {
         // A connection that is never quite idle must not keep all that it ever sent.
-        text_.erase(0, sent_);
+        std::memmove(text_.data(), text_.data() + sent_, text_.size() - sent_);
+        text_.truncate(text_.size() - sent_);
         for (auto& body : shared_) {
             body.offset -= sent_;
         }

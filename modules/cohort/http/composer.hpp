@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <deque>
 #include <span>
-#include <string>
 #include <string_view>
 
 #include <cohort/http/response.hpp>
@@ -64,7 +63,7 @@ private:
         bytes content;
     };
 
-    std::string text_;
+    byte_buffer text_;
     std::size_t sent_ = 0;
     std::size_t shared_size_ = 0;
     std::deque<shared_body> shared_;

@@ -6,8 +6,8 @@ namespace cohort {
 namespace {
 
 // What a recycled request may keep of its memory.
-constexpr std::size_t kept_text_bytes = 4096;
-constexpr std::size_t kept_fields = 128;
+constexpr std::size_t kept_text_bytes = 1024;
+constexpr std::size_t kept_fields = 32;
 
 void shrink(std::string& text) noexcept {
     if (text.capacity() > kept_text_bytes) {

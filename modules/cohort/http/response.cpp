@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <stdexcept>
 
 #include <cohort/http/request.hpp>
@@ -12,7 +13,7 @@ namespace {
 constexpr std::size_t kept_text_bytes = 4096;
 constexpr std::size_t reason_bytes_max = 512;
 
-bool control(char character) noexcept {
+constexpr bool control(char character) noexcept {
     auto byte = static_cast<unsigned char>(character);
     return byte < 0x20 || byte == 0x7f;
 }
@@ -50,12 +51,28 @@ bool is_ours(std::string_view name) noexcept {
     }
 }
 
+// Without a way out of the loop, so that it is done in blocks.
+bool printable(std::string_view text) noexcept {
+    bool bad = false;
+    for (auto character : text) {
+        bad |= control(character) && character != '\t';
+    }
+    return !bad;
+}
+
+char* put(char* to, std::string_view text) noexcept {
+    if (!text.empty()) {
+        std::memcpy(to, text.data(), text.size());
+    }
+    return to + text.size();
+}
+
 }  // namespace
 
 void detail::response_data::reset() noexcept {
     status = 200;
     close = false;
-    lines.clear();
+    lines.clear(kept_text_bytes);
     if (text.capacity() > kept_text_bytes) {
         text = std::string{};
     }
@@ -67,15 +84,15 @@ response& response::header(std::string_view name, std::string_view value) & {
     if (!token(name)) {
         throw std::invalid_argument("the name of a response header is no token");
     }
-    if (std::any_of(value.begin(), value.end(), [](char c) { return c != '\t' && control(c); })) {
+    if (!printable(value)) {
         throw std::invalid_argument("the value of response header " + std::string{name} +
                                     " holds a control character");
     }
     if (is_ours(name)) {
         throw std::invalid_argument("the server itself writes the header " + std::string{name});
     }
-    auto& lines = data_->lines;
-    lines.append(name).append(": ").append(value).append("\r\n");
+    auto* to = data_->lines.extend(name.size() + value.size() + 4);
+    put(put(put(put(to, name), ": "), value), "\r\n");
     return *this;
 }
 
@@ -92,7 +109,7 @@ response& response::body(bytes content) & {
 }
 
 std::string_view response::header(std::string_view name) const {
-    auto rest = std::string_view{data_->lines};
+    auto rest = data_->lines.view();
     while (!rest.empty()) {
         auto line = rest.substr(0, rest.find("\r\n"));
         auto colon = line.find(':');

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <cohort/http/detail/recycled.hpp>
+#include <cohort/runtime/byte_buffer.hpp>
 #include <cohort/world/bytes.hpp>
 #include <cohort/world/result.hpp>
 
@@ -16,7 +17,7 @@ namespace detail {
 struct response_data {
     int status = 200;
     bool close = false;
-    std::string lines;
+    byte_buffer lines;
     std::string text;  // the body is `text` and then `shared`; one of them is empty
     bytes shared;
 
