@@ -3,7 +3,7 @@
 #include <distributed-cache/cache_origin.hpp>
 #include <distributed-cache/entities.hpp>
 
-#include <cohort/http/server.hpp>
+#include <cohort/http/metrics.hpp>
 #include <cohort/runtime/metrics.hpp>
 
 namespace cohort {
@@ -12,8 +12,5 @@ namespace cohort {
 ///
 /// Thread: any.
 void write_cache_metrics(metrics_writer& out, const entities& items, const cache_origin& origin);
-
-/// What an HTTP server did, labelled with its name.
-void write_http_metrics(metrics_writer& out, const http_server& server);
 
 }  // namespace cohort

@@ -80,7 +80,7 @@ void system::shutdown() {
         return;
     }
     auto modules = std::vector<extension*>{};
-    for (auto i = extensions_started_; i-- > 0;) {
+    for (auto i = extensions_started_.load(); i-- > 0;) {
         modules.push_back(extensions_[i].get());
     }
     runtime_->post(0, [modules = std::move(modules), node = runtime_.get()](core& here) mutable {

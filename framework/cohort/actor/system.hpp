@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <future>
 #include <memory>
@@ -128,6 +129,10 @@ public:
     int run();
     /// Whether every extension votes ready and no shutdown has begun. Any thread.
     [[nodiscard]] bool ready() const noexcept;
+    /// Whether every extension has started. Any thread.
+    [[nodiscard]] bool started() const noexcept {
+        return extensions_started_ == extensions_.size();
+    }
 
     /// Runs `action(core&)` on a core and waits for it; what it throws arrives here. Throws
     /// `std::future_error` when the node has ended.
@@ -142,7 +147,7 @@ private:
     lifecycle lifecycle_;
     std::unique_ptr<cohort::runtime> runtime_;
     std::vector<std::unique_ptr<extension>> extensions_;
-    std::size_t extensions_started_ = 0;
+    std::atomic<std::size_t> extensions_started_{0};
     bool started_ = false;
     std::atomic<bool> shutting_down_{false};
 };
