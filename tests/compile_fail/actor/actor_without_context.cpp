@@ -1,0 +1,3 @@
+#include "vocabulary.hpp"
+
+cohort::behavior<shelf> refused() { co_return; }

@@ -1,0 +1,7 @@
+#include "vocabulary.hpp"
+
+struct alignas(64) wide {
+    int value = 0;
+};
+
+void refused(cohort::ref<cohort::protocol<wide>> target) { target.tell(wide{}); }

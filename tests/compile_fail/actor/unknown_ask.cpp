@@ -1,0 +1,5 @@
+#include "vocabulary.hpp"
+
+void refused(cohort::ref<shelf> target) {
+    static_cast<void>(target.ask<stranger>(std::chrono::seconds{1}));
+}

@@ -1,0 +1,3 @@
+#include "vocabulary.hpp"
+
+void refused(cohort::ref<shelf> target) { target.tell(stranger{}); }
