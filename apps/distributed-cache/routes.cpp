@@ -1,6 +1,5 @@
 #include <distributed-cache/routes.hpp>
 
-#include <cohort/actor/system.hpp>
 #include <cohort/http/caching.hpp>
 #include <cohort/http/server.hpp>
 
@@ -19,9 +18,7 @@ const std::string& cache_status(const cached_item& item, const cache_routes& rou
 }  // namespace
 
 cache_routes::cache_routes(entities& table, const std::string& node_name)
-    : items{&table},
-      status_hit{cache_hit(node_name)},
-      status_stored{cache_miss(node_name, true)},
+    : items{&table}, status_hit{cache_hit(node_name)}, status_stored{cache_miss(node_name, true)},
       status_missing{cache_miss(node_name, false)} {}
 
 task<response> answer_get(request incoming, const cache_routes* routes) {
@@ -77,22 +74,10 @@ task<response> answer_delete(request incoming, const cache_routes* routes) {
     co_return no_content();
 }
 
-void add_health_routes(http_server& server, const system* node) {
-    auto ready = [node](request) {
-        return node->ready() ? ok(std::string{"ready\n"}) : problem(503, "not ready");
-    };
-    server.route(method::get, "/health", ready);
-    // A node that answers is alive, and it listens only when everything else has started.
-    auto yes = [](request) { return ok(std::string{"ok\n"}); };
-    server.route(method::get, "/health/live", yes);
-    server.route(method::get, "/health/startup", yes);
-}
-
-void add_cache_routes(http_server& server, const cache_routes* routes, const system* node) {
-    server.route(method::get, "/cache-data/{key}", answer_get, routes);
-    server.route(method::put, "/cache-data/{key}", answer_put, routes);
-    server.route(method::delete_, "/cache-data/{key}", answer_delete, routes);
-    add_health_routes(server, node);
+void add_cache_routes(http_server& server, const cache_routes* routes) {
+    server.route(GET, "/cache-data/{key}", answer_get, routes);
+    server.route(PUT, "/cache-data/{key}", answer_put, routes);
+    server.route(DELETE, "/cache-data/{key}", answer_delete, routes);
 }
 
 }  // namespace cohort

@@ -11,7 +11,6 @@
 namespace cohort {
 
 class http_server;
-class system;
 
 /// What the routes of the cache need. Outlives the server.
 struct cache_routes {
@@ -32,10 +31,7 @@ task<response> answer_put(request incoming, const cache_routes* routes);
 /// `DELETE /cache-data/{key}`: 204, or 404 when there was nothing.
 task<response> answer_delete(request incoming, const cache_routes* routes);
 
-/// Adds `/health`, `/health/live` and `/health/startup`, which say whether the node takes requests,
-/// is alive, and has started.
-void add_health_routes(http_server& server, const system* node);
-/// Adds the routes above and those of health.
-void add_cache_routes(http_server& server, const cache_routes* routes, const system* node);
+/// Adds the routes above.
+void add_cache_routes(http_server& server, const cache_routes* routes);
 
 }  // namespace cohort

@@ -5,7 +5,9 @@
 #include <distributed-cache/settings.hpp>
 
 #include <cohort/cohort.hpp>
+#include <cohort/http/metrics.hpp>
 #include <cohort/http/server.hpp>
+#include <cohort/management/management.hpp>
 #include <cohort/runtime/log.hpp>
 #include <cohort/runtime/metrics.hpp>
 #include <cohort/runtime/observe.hpp>
@@ -13,9 +15,9 @@
 #include <fmt/format.h>
 #include <sys/resource.h>
 
-#include <atomic>
 #include <cstdio>
 #include <memory>
+#include <mutex>
 
 namespace cohort {
 namespace {
@@ -36,23 +38,26 @@ class termination {
 public:
     explicit termination(world& around) {
         around.on_termination([this] {
+            auto guard = std::lock_guard{mutex_};
             came_ = true;
-            if (auto* node = node_.load()) {
-                node->shutdown();
+            if (node_ != nullptr) {
+                node_->shutdown();
             }
         });
     }
-    /// Null forgets the node.
+    /// Null forgets the node; afterwards nothing of it is touched.
     void shuts_down(system* node) {
+        auto guard = std::lock_guard{mutex_};
         node_ = node;
-        if (node != nullptr && came_) {
-            node->shutdown();
+        if (node_ != nullptr && came_) {
+            node_->shutdown();
         }
     }
 
 private:
-    std::atomic<bool> came_{false};
-    std::atomic<system*> node_{nullptr};
+    std::mutex mutex_;
+    bool came_ = false;
+    system* node_ = nullptr;
 };
 
 http_server make_server(const cache_settings& settings) {
@@ -62,20 +67,8 @@ http_server make_server(const cache_settings& settings) {
                         .request_time = settings.request_deadline}};
 }
 
-http_server make_admin(const cache_settings& settings, const config& values, const system* node,
-                       const metrics_registry* metrics) {
-    auto server = http_server{{.name = "admin", .listen = settings.admin}};
-    add_health_routes(server, node);
-    server.route(GET, "/config",
-                 [text = values.print()](request) { return ok(std::string{text}); });
-    server.route(GET, "/metrics", [metrics](request) {
-        return ok(metrics->scrape(), "text/plain; version=0.0.4; charset=utf-8");
-    });
-    return server;
-}
-
 void log_start(logger& log, const cache_settings& settings, const http_server& server,
-               const http_server& admin) {
+               const management& admin) {
     auto seeds = std::string{};
     for (const auto& seed : settings.seed_nodes) {
         seeds += (seeds.empty() ? "" : ",") + seed.text();
@@ -99,6 +92,15 @@ void allow_many_connections() {
     }
 }
 
+/// Ends the node's actors before what they use goes.
+struct ended_node {
+    system& node;
+    ~ended_node() {
+        node.runtime().request_stop();
+        node.join();
+    }
+};
+
 int serve(world& around, const cache_settings& settings, const config& values) {
     auto log = logger::open(settings.log, [&around] { return around.wall_now(); });
     if (!log) {
@@ -107,32 +109,33 @@ int serve(world& around, const cache_settings& settings, const config& values) {
     }
     // Before anything starts a thread: threads inherit that the signals are blocked.
     auto signals = termination{around};
+    auto metrics = metrics_registry{1};
+    auto node = system{around, settings.runtime};
+    // The origin's threads report to the node's cores, so they end before the cores do.
     auto origin = cache_origin::open(around, settings.origin);
     if (!origin) {
         (*log)->error("the origin cannot be opened", {{"why", origin.error().message()}});
         return 1;
     }
-    // What actors use is made before the system and so outlives it.
     auto items = entities{**origin, settings.entities};
     auto routes = cache_routes{items, settings.node_name};
-    auto metrics = metrics_registry{1};
-    auto node = system{around, settings.runtime};
     log_runtime_events(node.runtime(), *log);
-    items.start(node);
-    auto& admin = node.use(make_admin(settings, values, &node, &metrics));
+    auto& admin = node.use(management{{.listen = settings.admin}});
+    admin.show(values);
+    admin.show(metrics);
     auto& server = node.use(make_server(settings));
-    add_cache_routes(server, &routes, &node);
+    add_cache_routes(server, &routes);
+    add_health_routes(server, node);
     auto collected = metrics.collect([&](metrics_writer& out) {
-        write_runtime_metrics(out, node.runtime());
         write_cache_metrics(out, items, **origin);
         write_http_metrics(out, server);
     });
+    auto actors_end_here = ended_node{node};
+    items.start(node);
 
     auto started = node.start();
     if (!started) {
         (*log)->error("the node cannot start", {{"why", started.error().message()}});
-        node.shutdown();
-        node.join();
         return 1;
     }
     log_start(**log, settings, server, admin);

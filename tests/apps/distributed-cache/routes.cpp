@@ -3,6 +3,7 @@
 #include "cache_node.hpp"
 
 #include <cohort/http/server.hpp>
+#include <cohort/management/management.hpp>
 #include <cohort/testkit/co_test.hpp>
 
 #include <fmt/format.h>
@@ -23,7 +24,8 @@ public:
         : cache_{limits, 2, 1, std::move(database)}, routes_{cache_.items(), "here"} {
         auto& system = cache_.node().system();
         server_ = &system.use(http_server{std::move(http)});
-        add_cache_routes(*server_, &routes_, &system);
+        add_cache_routes(*server_, &routes_);
+        add_health_routes(*server_, system);
         auto started = system.start();
         EXPECT_TRUE(started) << started.error().message();
     }
