@@ -44,32 +44,49 @@ private:
     // A core with many pipelining connections has this many requests under way.
     static constexpr std::size_t shelf_size = 1024;
 
+    // Nothing to construct and nothing to destroy, so that reaching it costs no check.
     struct shelf {
         std::array<T*, shelf_size> items{};
         std::size_t count = 0;
-        ~shelf() {
-            gone = true;
-            while (count > 0) {
-                delete items[--count];
-            }
-        }
+        std::size_t room = 0;  // 0 before the first handle of this thread went, and at its end
+        bool gone = false;
     };
-    static inline thread_local constinit bool gone = false;
-    static inline thread_local shelf shelf_;
+    static shelf& this_shelf() {
+        static thread_local constinit shelf mine;
+        return mine;
+    }
 
     static T* take() {
-        if (!gone && shelf_.count > 0) {
-            return shelf_.items[--shelf_.count];
-        }
-        return new T;
+        shelf& mine = this_shelf();
+        return mine.count > 0 ? mine.items[--mine.count] : new T;
     }
     static void give_back(T* item) noexcept {
-        if (!gone && shelf_.count < shelf_size) {
+        shelf& mine = this_shelf();
+        if (mine.count < mine.room || opens(mine)) {
             item->reset();
-            shelf_.items[shelf_.count++] = item;
+            mine.items[mine.count++] = item;
         } else {
             delete item;
         }
+    }
+    /// True when the shelf is opened by this call, which also sees to its end.
+    static bool opens(shelf& mine) noexcept {
+        if (mine.room > 0 || mine.gone) {
+            return false;
+        }
+        struct closer {
+            ~closer() {
+                shelf& mine = this_shelf();
+                mine.gone = true;
+                mine.room = 0;
+                while (mine.count > 0) {
+                    delete mine.items[--mine.count];
+                }
+            }
+        };
+        static thread_local closer at_end_of_thread;
+        mine.room = shelf_size;
+        return true;
     }
 #endif
 
