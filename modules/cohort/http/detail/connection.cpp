@@ -312,8 +312,8 @@ task<void> connection::read() {
             continue;
         }
         if (!std::exchange(read_last, true)) {
-            // The answers go out first: a read behind them finds the client's next request more often
-            // than not, where a read before them costs a call that finds nothing.
+            // The answers go out first: a read behind them finds the client's next request more
+            // often than not, where a read before them costs a call that finds nothing.
             co_await next_turn{};
             continue;
         }
