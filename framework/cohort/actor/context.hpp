@@ -137,8 +137,9 @@ public:
         if (cell_.head != nullptr) {
             home.make_ready(line);
         } else if (&line == &cell_.main) {
-            COHORT_ASSERT((line.flags & fiber::task_receives) == 0,
-                          "only one coroutine of an actor waits for the next message at a time");
+            COHORT_ASSERT(
+                (line.flags & fiber::task_receives) == 0,
+                "R-4: only one coroutine of an actor waits for the next message at a time");
             line.state = run_state::idle;
         } else {
             line.state = run_state::blocked;

@@ -125,7 +125,7 @@ cell* unlink_child(core& here, cell& child) noexcept {
     }
     auto& parent = here.cell_at(at.parent);
     COHORT_ASSERT(parent.cold != nullptr && parent.cold->children > 0,
-                  "a parent knows its children");
+                  "R-6: a parent knows its children");
     if (at.previous != none) {
         place_of(here.cell_at(at.previous)).next = at.next;
     } else {
@@ -446,6 +446,8 @@ void terminate(core& here, cell& actor, bool escalates) noexcept {
     drain_mailbox(here, actor);
     tell_watchers(here, actor);
     auto* parent = unlink_child(here, actor);
+    COHORT_ASSERT(actor.cold->children == 0 && actor.cold->tasks == nullptr,
+                  "R-6: children and tasks end before their actor");
     delete std::exchange(actor.cold, nullptr);
     here.release_cell(actor);
     if (parent != nullptr && (parent->main.flags & fiber::stopping) != 0) {
@@ -738,7 +740,7 @@ void lifecycle::disown(task_fiber& line) noexcept {
 void lifecycle::begin_receive(cell& actor, task_fiber& line) {
     auto& cold = cold_of(actor);
     COHORT_ASSERT(cold.receiver == nullptr && actor.main.state != run_state::idle,
-                  "only one coroutine of an actor waits for the next message at a time");
+                  "R-4: only one coroutine of an actor waits for the next message at a time");
     cold.receiver = &line;
     actor.main.flags |= fiber::task_receives;
 }
@@ -858,7 +860,8 @@ void park(core& here, handle target) noexcept {
     auto* actor = here.find(target);
     if (actor != nullptr && !park_when_renewed(*actor, true)) {
         each_line(*actor, [&](fiber& line) {
-            COHORT_ASSERT(line.state != run_state::running, "an actor is parked from outside");
+            COHORT_ASSERT(line.state != run_state::running,
+                          "R-12: an actor is parked from outside");
             if (line.state == run_state::ready && (line.flags & fiber::parked) == 0) {
                 here.unqueue(line);
             }

@@ -20,9 +20,9 @@ enum class run_state : std::uint8_t { idle, ready, running, blocked, io, finishe
 
 /// One line of execution: an actor's own coroutine or one of its child tasks.
 ///
-/// Invariants, asserted where they are made: R-1 a fiber is in a run queue if and only if it is
-/// `ready` and not parked; R-2 an idle actor's mailbox is empty; R-3 a coroutine is resumed by its
-/// core's run loop only.
+/// Invariants, asserted where they are made (docs/invariants.md has them all): R-1 a fiber is in a
+/// run queue if and only if it is `ready` and not parked; R-2 an idle actor's mailbox is empty; R-3
+/// a coroutine is resumed by its core's run loop only.
 struct fiber {
     static constexpr std::uint8_t is_task = 1;    // a child task, not the actor's own coroutine
     static constexpr std::uint8_t cancelled = 2;  // destroy instead of resuming

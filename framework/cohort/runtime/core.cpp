@@ -94,8 +94,10 @@ cell& core::acquire_cell() {
 }
 
 void core::release_cell(cell& dead) noexcept {
-    COHORT_ASSERT(dead.head == nullptr && dead.count == 0, "a released actor's mailbox is empty");
-    COHORT_ASSERT(dead.root == nullptr && dead.cold == nullptr, "a released actor owns nothing");
+    COHORT_ASSERT(dead.head == nullptr && dead.count == 0,
+                  "R-7: a released actor's mailbox is empty");
+    COHORT_ASSERT(dead.root == nullptr && dead.cold == nullptr,
+                  "R-7: a released actor owns nothing");
     auto generation = dead.main.generation + 1;
     auto position = dead.position;
     dead = cell{};
@@ -154,7 +156,7 @@ void core::unqueue(fiber& line) noexcept {
             return;
         }
     }
-    COHORT_ASSERT(false, "a ready fiber is in the run queue");
+    COHORT_ASSERT(false, "R-1: a ready fiber is in the run queue");
 }
 
 // -- other cores
@@ -325,6 +327,8 @@ bool core::drain_inbox() noexcept {
 
 void core::run_slice(fiber& line) noexcept {
     auto& actor = owner_of(line);
+    COHORT_ASSERT(line.state == run_state::ready, "R-1: what is in the run queue is ready");
+    COHORT_ASSERT(current_ == nullptr, "R-3: a core runs one fiber at a time");
     if (COHORT_LIKELY((line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
         current_ = &line;
         line.state = run_state::running;
@@ -335,7 +339,7 @@ void core::run_slice(fiber& line) noexcept {
             report_slow(line);
         }
         COHORT_ASSERT(line.state != run_state::running,
-                      "a fiber that returned says what it waits for");
+                      "R-1: a fiber that returned says what it waits for");
         if (COHORT_LIKELY(line.state != run_state::finished &&
                           (line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
             return;

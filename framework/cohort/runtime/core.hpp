@@ -106,7 +106,7 @@ public:
 
     /// Puts a fiber at the end of the run queue, unless its actor is parked.
     void make_ready(fiber& line) noexcept {
-        COHORT_ASSERT(line.state != run_state::ready, "a fiber is made ready once");
+        COHORT_ASSERT(line.state != run_state::ready, "R-1: a fiber is made ready once");
         line.state = run_state::ready;
         if (COHORT_LIKELY((line.flags & fiber::parked) == 0)) {
             enqueue(line);
@@ -152,13 +152,14 @@ public:
         target.tail = node;
         ++target.count;
         if (target.main.state == run_state::idle) {
+            COHORT_ASSERT(target.count == 1, "R-2: an idle actor's mailbox is empty");
             make_ready(target.main);
         }
     }
     /// Takes the first message of a mailbox that is not empty.
     [[nodiscard]] message* take(cell& from) noexcept {
         auto* node = from.head;
-        COHORT_ASSERT(node != nullptr, "only a mailbox that is not empty is taken from");
+        COHORT_ASSERT(node != nullptr, "R-4: only a mailbox that is not empty is taken from");
         from.head = node->next;
         if (from.head == nullptr) {
             from.tail = nullptr;

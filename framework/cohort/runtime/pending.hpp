@@ -53,7 +53,8 @@ public:
 
     void remove(handle address) noexcept {
         auto& entry = entries_[address.slot()];
-        COHORT_ASSERT(entry.generation == address.generation(), "a pending ask is removed once");
+        COHORT_ASSERT(entry.generation == address.generation(),
+                      "R-8: a pending ask is removed once");
         entry.answer = nullptr;
         // A wrapped generation would match very old answers; skip zero, which is never valid.
         if (++entry.generation == 0) {

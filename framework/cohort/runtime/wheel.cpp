@@ -38,7 +38,7 @@ void wheel::unlink(wheel_timer& timer) noexcept {
 }
 
 void wheel::arm(wheel_timer& timer, time_point deadline) noexcept {
-    COHORT_ASSERT(!timer.armed(), "a timer is armed once at a time");
+    COHORT_ASSERT(!timer.armed(), "R-10: a timer is armed once at a time");
     timer.tick = std::max(ceiling_tick(deadline), now_ + 1);
     ++armed_;
     place(timer);
@@ -99,7 +99,7 @@ void wheel::fire_slot(std::uint64_t slot) noexcept {
     occupied_[0] &= ~bit;
     while (head.next != &head) {
         auto& timer = *head.next;
-        COHORT_ASSERT(timer.tick == now_, "a timer fires at its own tick");
+        COHORT_ASSERT(timer.tick == now_, "R-10: a timer fires at its own tick");
         unlink(timer);
         --armed_;
         timer.fire(timer);
@@ -146,7 +146,7 @@ std::optional<time_point> wheel::next_deadline() const noexcept {
         return std::nullopt;
     }
     auto tick = next_event_tick();
-    COHORT_ASSERT(tick != never, "an armed timer lies in an occupied slot");
+    COHORT_ASSERT(tick != never, "R-10: an armed timer lies in an occupied slot");
     return time_point{tick_length * static_cast<duration::rep>(tick)};
 }
 

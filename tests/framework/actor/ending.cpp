@@ -68,6 +68,13 @@ behavior<pokes> working_actor(context<pokes> self, worker* pool, int* destroyed)
     co_await self.sleep(1h);
 }
 
+behavior<pokes> deferring_actor(context<pokes>, int* destroyed) {
+    auto guard = trace{destroyed};
+    for (;;) {
+        co_await next_turn{};
+    }
+}
+
 task<void> sleep_guarded(int* destroyed) {
     auto guard = trace{destroyed};
     co_await sleep_for{1h};
@@ -115,6 +122,21 @@ CO_TEST(stop, ends_a_ready_actor) {
     co_await self.sleep(1ms);
     EXPECT_TRUE(gone(self, target.address()));
     EXPECT_EQ(destroyed, 1);
+}
+
+CO_TEST(stop, ends_an_actor_that_waits_for_the_next_turn) {
+    int destroyed = 0;
+    auto target = self.spawn(deferring_actor, &destroyed);
+    auto parked = self.spawn(deferring_actor, &destroyed);
+    co_await self.yield();
+    co_await self.yield();
+    park(self.core(), parked.address());
+    self.stop(target);
+    self.stop(parked);
+    co_await self.sleep(1ms);
+    EXPECT_TRUE(gone(self, target.address()));
+    EXPECT_TRUE(gone(self, parked.address()));
+    EXPECT_EQ(destroyed, 2);
 }
 
 CO_TEST(stop, of_itself_ends_at_the_next_suspension) {
@@ -319,6 +341,31 @@ CO_TEST(mail, that_comes_while_children_end_is_not_lost_by_a_restart) {
     co_await self.sleep(20ms);
     EXPECT_EQ(starts, 2);
     EXPECT_TRUE(gone(self, target.address()));
+}
+
+behavior<pokes> escalating_parent(context<pokes> self, int* starts, int* destroyed,
+                                  ref<pokes>* child) {
+    ++*starts;
+    *child =
+        self.spawn_with({.supervision = supervision{directive::escalate}}, idle_actor, destroyed);
+    auto message = co_await self.receive();
+}
+
+CO_TEST(park, holds_also_for_an_actor_that_begins_again) {
+    int starts = 0;
+    int destroyed = 0;
+    auto child = ref<pokes>{};
+    auto target = self.spawn_with({.supervision = supervision{restart_options{.backoff = 0ms}}},
+                                  escalating_parent, &starts, &destroyed, &child);
+    co_await self.sleep(1ms);
+    park(self.core(), target.address());
+    child.tell(fall{});
+    co_await self.sleep(10ms);
+    EXPECT_EQ(destroyed, 1);
+    EXPECT_EQ(starts, 1);
+    unpark(self.core(), target.address());
+    co_await self.sleep(1ms);
+    EXPECT_EQ(starts, 2);
 }
 
 // -- destructors that do things -------------------------------------------------------------------
