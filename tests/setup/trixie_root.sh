@@ -24,7 +24,7 @@ packages=$(for group in build test; do packages_of "$group"; done | tr ' ' '\n' 
 # -O2: without optimisation GCC 14 makes no tail calls, and millions of synchronous child awaits overflow.
 in_root "$name" "
     set -e
-    export DEBIAN_FRONTEND=noninteractive
+    export DEBIAN_FRONTEND=noninteractive CCACHE_NOHASHDIR=1
     apt-get install --yes --no-install-recommends -qq -o Dpkg::Use-Pty=0 $packages </dev/null
     cmake -S /source -B /build -G Ninja -DCMAKE_CXX_COMPILER=g++-14 -DCMAKE_CXX_COMPILER_LAUNCHER=ccache \\
         -DCMAKE_BUILD_TYPE=Debug '-DCMAKE_CXX_FLAGS_DEBUG=-O2 -g1' -DCOHORT_WERROR=OFF
