@@ -65,9 +65,10 @@ consteval bool check_actor_parameters() {
         static_assert(sizeof...(Args) != 0, "an actor's first parameter is its context");
     } else {
         using first = std::tuple_element_t<0, std::tuple<Args...>>;
-        // A lambda or member function has its object as a hidden reference in front.
+        // A lambda or member function has its object as a hidden reference in front. A closure's
+        // type is still incomplete here, which a pointer may be and is_base_of refuses.
         static_assert(
-            std::is_base_of_v<context_base, std::remove_cvref_t<first>>,
+            std::is_convertible_v<std::remove_cvref_t<first>*, context_base*>,
             "an actor is a free function whose first parameter is its context: a lambda's or "
             "an object's state does not live in the coroutine's frame");
         static_assert((!std::is_reference_v<Args> && ...),
