@@ -63,4 +63,15 @@ struct cold_block {
     std::deque<waiting_sender> senders;
 };
 
+/// Calls `action` for the actor's own line and for each of its child tasks.
+template <class Action>
+void each_line(cell& actor, Action action) noexcept {
+    action(actor.main);
+    if (actor.cold != nullptr) {
+        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
+            action(static_cast<fiber&>(*line));
+        }
+    }
+}
+
 }  // namespace cohort

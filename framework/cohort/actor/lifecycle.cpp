@@ -1,3 +1,4 @@
+#include <cohort/actor/detail/names.hpp>
 #include <cohort/actor/lifecycle.hpp>
 
 #include <algorithm>
@@ -14,65 +15,7 @@ void try_finish(core& here, cell& actor) noexcept;
 void begin_stop(core& here, cell& actor, exit_reason reason,
                 std::shared_ptr<const failure> why) noexcept;
 
-// -- names
-// --------------------------------------------------------------------------------------------
-
-// The bare name of a coroutine's function, out of its full signature.
-std::string function_of(const promise_base& coroutine) {
-    auto text = std::string_view{coroutine.where.function_name()};
-    // The parameters begin at the first parenthesis outside of template arguments; the name ends
-    // there and begins behind the last space outside of them.
-    int depth = 0;
-    std::size_t begin = 0;
-    std::size_t end = text.size();
-    for (std::size_t i = 0; i < text.size(); ++i) {
-        if (text.substr(i).starts_with("(anonymous namespace)")) {
-            i += std::string_view{"(anonymous namespace)"}.size() - 1;
-            continue;
-        }
-        depth += text[i] == '<' ? 1 : text[i] == '>' ? -1 : 0;
-        if (depth == 0 && text[i] == ' ') {
-            begin = i + 1;
-        } else if (depth == 0 && text[i] == '(') {
-            end = i;
-            break;
-        }
-    }
-    return std::string{text.substr(begin, end - begin)};
-}
-
-std::string address_text(handle address) {
-    return fmt::format("{}.{}.{}", address.core(), address.slot(), address.generation());
-}
-
 }  // namespace
-
-std::string detail::name_of(core&, cell& actor) {
-    if (actor.cold != nullptr && !actor.cold->name.empty()) {
-        return actor.cold->name;
-    }
-    return actor.root != nullptr ? function_of(*actor.root) : "actor";
-}
-
-std::string failure::message() const {
-    auto text = fmt::format("{}: {}: {}", actor, type, what);
-    return cause ? text + ", because " + cause->message() : text;
-}
-
-directive supervision::decide(const std::exception_ptr& thrown) const {
-    for (const auto& each : rules_) {
-        if (each.fits(thrown)) {
-            return each.decision;
-        }
-    }
-    return otherwise_;
-}
-
-bool supervision::may_restart() const noexcept {
-    return otherwise_ == directive::restart ||
-           std::any_of(rules_.begin(), rules_.end(),
-                       [](const rule& each) { return each.decision == directive::restart; });
-}
 
 cold_block& lifecycle::cold_of(cell& actor) {
     if (actor.cold == nullptr) {
@@ -87,8 +30,7 @@ void root_promise::unhandled_exception() {
 
 namespace {
 
-// -- the tree
-// -----------------------------------------------------------------------------------------
+// the tree
 
 struct place {
     std::uint32_t& parent;
@@ -150,8 +92,7 @@ bool may_come_back(const cell& actor) noexcept {
                : cold->reason == exit_reason::normal && cold->restart_for_mail;
 }
 
-// -- death watch
-// --------------------------------------------------------------------------------------
+// death watch
 
 void deliver_terminated(core& here, handle watcher, terminated news) noexcept {
     auto* target = here.find(watcher);
@@ -204,18 +145,7 @@ void on_core_of(core& here, handle target, Action action) noexcept {
     }
 }
 
-// -- child tasks
-// --------------------------------------------------------------------------------------
-
-template <class Action>
-void each_line(cell& actor, Action action) noexcept {
-    action(actor.main);
-    if (actor.cold != nullptr) {
-        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
-            action(static_cast<fiber&>(*line));
-        }
-    }
-}
+// child tasks
 
 // Whether a fiber stands where its frame may be destroyed; asks it to get there when it does not.
 bool at_rest(fiber& line) noexcept {
@@ -275,8 +205,7 @@ void destroy_started(cell& actor) noexcept {
     }
 }
 
-// -- stopping
-// -----------------------------------------------------------------------------------------
+// stopping
 
 std::pair<std::string, std::string> describe_exception(const std::exception_ptr& thrown) {
     try {
@@ -295,7 +224,7 @@ std::pair<std::string, std::string> describe_exception(const std::exception_ptr&
 std::shared_ptr<const failure> make_failure(core& here, cell& actor,
                                             const std::exception_ptr& thrown) {
     auto [type, what] = describe_exception(thrown);
-    auto name = detail::name_of(here, actor) + "@" + address_text(actor.address());
+    auto name = detail::name_of(here, actor) + "@" + detail::address_text(actor.address());
     return std::make_shared<const failure>(failure{actor.address(), name, type, what, nullptr});
 }
 
@@ -430,7 +359,7 @@ void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& wh
         here.owner().fail(why->message());
         return;
     }
-    auto name = detail::name_of(here, *parent) + "@" + address_text(parent->address());
+    auto name = detail::name_of(here, *parent) + "@" + detail::address_text(parent->address());
     auto outer = std::make_shared<const failure>(
         failure{parent->address(), name, "child failed", why->actor + " escalated", why});
     begin_stop(here, *parent, exit_reason::failed, std::move(outer));
@@ -591,8 +520,7 @@ void try_finish(core& here, cell& actor) noexcept {
 
 }  // namespace
 
-// -- what cores call
-// ------------------------------------------------------------------------------------
+// what cores call
 
 void lifecycle::settle(core& here, fiber& line) noexcept {
     auto& actor = owner_of(line);
@@ -755,20 +683,19 @@ void lifecycle::end_receive(cell& actor, task_fiber& line) noexcept {
 
 std::string lifecycle::describe(core& here, fiber& line) {
     auto& actor = owner_of(line);
-    auto text = detail::name_of(here, actor) + "@" + address_text(actor.address());
+    auto text = detail::name_of(here, actor) + "@" + detail::address_text(actor.address());
     auto* frame = line.state == run_state::io ? line.io->resume : line.resume;
     if (line.state == run_state::finished || line.state == run_state::running || frame == nullptr) {
         return text;  // what runs has no leaf to read
     }
     auto& leaf = std::coroutine_handle<promise_base>::from_address(frame).promise();
     for (auto* each = &leaf; each != nullptr; each = each->parent) {
-        text += (each == &leaf ? " in " : " awaited by ") + function_of(*each);
+        text += (each == &leaf ? " in " : " awaited by ") + detail::function_of(*each);
     }
     return text;
 }
 
-// -- starting
-// -------------------------------------------------------------------------------------------
+// starting
 
 cell& detail::prepare_cell(core& here) { return here.acquire_cell(); }
 
@@ -835,52 +762,6 @@ void detail::unwatch(core& here, cell& watcher, handle target) noexcept {
         auto self = watcher.address();
         on_core_of(here, target,
                    [target, self](core& home) { remove_watcher(home, target, self); });
-    }
-}
-
-// -- parking
-// --------------------------------------------------------------------------------------------
-
-namespace {
-
-// An actor that is ending is not parked, but if it begins again, it does so parked.
-bool park_when_renewed(cell& actor, bool parked) noexcept {
-    if ((actor.main.flags & fiber::stopping) == 0) {
-        return false;
-    }
-    if (actor.cold != nullptr) {
-        actor.cold->parked = parked;
-    }
-    return true;
-}
-
-}  // namespace
-
-void park(core& here, handle target) noexcept {
-    auto* actor = here.find(target);
-    if (actor != nullptr && !park_when_renewed(*actor, true)) {
-        each_line(*actor, [&](fiber& line) {
-            COHORT_ASSERT(line.state != run_state::running,
-                          "R-12: an actor is parked from outside");
-            if (line.state == run_state::ready && (line.flags & fiber::parked) == 0) {
-                here.unqueue(line);
-            }
-            line.flags |= fiber::parked;
-        });
-    }
-}
-
-void unpark(core& here, handle target) noexcept {
-    auto* actor = here.find(target);
-    if (actor != nullptr && !park_when_renewed(*actor, false)) {
-        each_line(*actor, [&](fiber& line) {
-            if ((line.flags & fiber::parked) != 0) {
-                line.flags &= static_cast<std::uint8_t>(~fiber::parked);
-                if (line.state == run_state::ready) {
-                    here.enqueue(line);
-                }
-            }
-        });
     }
 }
 

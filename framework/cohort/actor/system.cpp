@@ -100,6 +100,7 @@ int system::join() {
 }
 
 int system::run() {
+    install_crash_handler();
     // The handler comes first: threads inherit the blocked signals.
     world_->on_termination([this] { shutdown(); });
     auto started = start();

@@ -44,8 +44,10 @@ struct ring_action : ring_record {
 ///            consumer.
 class byte_ring {
 public:
-    static constexpr std::uint32_t capacity = 64 * 1024;
-    static constexpr std::uint32_t record_max = capacity / 8;
+    /// Some thousands of small records: four mailboxes of the default limit fit without overflow.
+    /// Pages that were never written to cost nothing.
+    static constexpr std::uint32_t capacity = 256 * 1024;
+    static constexpr std::uint32_t record_max = 8 * 1024;
 
     byte_ring()
         : memory_{static_cast<std::byte*>(::operator new(capacity, std::align_val_t{64}))} {}

@@ -16,6 +16,7 @@ namespace {
 
 constexpr std::size_t table_bytes = std::size_t{slots_max} * sizeof(cell);
 constexpr duration slice_time_aim = std::chrono::microseconds{100};
+constexpr int turns_on_one_reading_max = 8;
 constexpr duration poll_interval = std::chrono::microseconds{50};
 constexpr duration spin_min = std::chrono::microseconds{1};
 
@@ -44,6 +45,9 @@ core::core(runtime& owner, std::uint32_t id, std::uint32_t cores)
 }
 
 core::~core() {
+    while (posting_.load(std::memory_order_acquire) != 0) {
+        relax();
+    }
     close_inbox();
     for (auto& to : links_) {
         while (auto* boxed = to.overflow_head) {
@@ -260,6 +264,9 @@ bool core::drain_rings() noexcept {
             if (++taken == records_max) {
                 break;
             }
+            if (taken % 128 == 0) {
+                from.in->release();  // the sender goes on meanwhile
+            }
         }
         if (taken != 0) {
             from.in->release();
@@ -292,6 +299,14 @@ void core::close_inbox() noexcept {
 }
 
 void core::post_external(ring_record* record) noexcept {
+    // The record may be applied, and the whole node taken down, before this call has returned: the
+    // core's destructor waits for the callers that are still in here.
+    posting_.fetch_add(1, std::memory_order_acquire);
+    push_external(record);
+    posting_.fetch_sub(1, std::memory_order_release);
+}
+
+void core::push_external(ring_record* record) noexcept {
     auto* first = inbox_.load(std::memory_order_relaxed);
     do {
         if (first == &closed_inbox) {
@@ -394,18 +409,35 @@ bool core::run_queue() noexcept {
     if (!urgent_.empty()) {
         run_urgent();
     }
-    messages_unpolled_ += turn_messages_ - left;
-    measure(now(), turn_messages_ - left);
+    ran_ = turn_messages_ - left;
+    messages_unpolled_ += ran_;
     return true;
 }
 
-// Adapts how much one turn may run, so that it lasts about 100 us whatever a message costs.
-void core::measure(time_point after, int messages) noexcept {
-    auto spent = static_cast<double>((after - turn_time_).count());
-    if (messages >= 16 || spent > static_cast<double>(slice_time_aim.count())) {
-        ns_per_message_ += (spent / std::max(1, messages) - ns_per_message_) * 0.125;
+// Adapts how much one turn may run, so that it lasts about 100 us whatever a message costs. Called
+// when the next turn begins: its reading of the clock serves both.
+void core::measure(duration spent, int messages) noexcept {
+    if (messages >= 16 || spent > slice_time_aim) {
+        auto each = static_cast<double>(spent.count()) / std::max(1, messages);
+        ns_per_message_ += (each - ns_per_message_) * 0.125;
         auto fits = static_cast<double>(slice_time_aim.count()) / std::max(1.0, ns_per_message_);
         turn_messages_ = static_cast<int>(std::clamp(fits, 64.0, double{messages_per_turn}));
+    }
+}
+
+// A reading of the clock costs as much as three messages. A core whose spinning has just found work
+// uses the old one for a few turns more.
+void core::read_clock() noexcept {
+    if (found_by_spinning_ && turns_on_one_reading_ < turns_on_one_reading_max) {
+        found_by_spinning_ = false;
+        ++turns_on_one_reading_;
+        return;
+    }
+    found_by_spinning_ = false;
+    turns_on_one_reading_ = 0;
+    auto before = std::exchange(turn_time_, now());
+    if (ran_ != 0) {
+        measure(turn_time_ - before, std::exchange(ran_, 0));
     }
 }
 
@@ -436,7 +468,7 @@ bool core::poll_due() const noexcept {
 }
 
 bool core::turn() {
-    turn_time_ = now();
+    read_clock();
     counters_.turns.add();
     bool worked = drain_rings();
     worked |= drain_inbox();
@@ -481,18 +513,21 @@ bool core::spin() noexcept {
     if (spin_time_ < spin_min) {
         return false;
     }
-    auto limit = owner_.options().spin_max;
-    auto started = now();
+    auto started = time_point{};
     for (;;) {
         for (int i = 0; i < 64; ++i) {
             if (incoming()) {
-                spin_time_ = limit;
+                spin_time_ = owner_.options().spin_max;
+                found_by_spinning_ = started == time_point{};
                 return true;
             }
             relax();
         }
-        auto spent = now() - started;
-        if (spent >= spin_time_) {
+        auto read = now();
+        if (started == time_point{}) {
+            started = read;
+        }
+        if (read - started >= spin_time_) {
             spin_time_ = spin_time_ / 2;
             return false;
         }
@@ -507,6 +542,7 @@ void core::idle() {
     if (spin()) {
         return;
     }
+    ran_ = 0;  // what follows is no part of a turn
     sleeping_.store(true, std::memory_order_seq_cst);
     if (has_work()) {
         sleeping_.store(false, std::memory_order_seq_cst);

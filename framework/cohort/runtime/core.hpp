@@ -281,7 +281,9 @@ private:
     void apply(ring_record* record) noexcept;
     void run_urgent() noexcept;
     bool run_queue() noexcept;
-    void measure(time_point now, int messages) noexcept;
+    void measure(duration spent, int messages) noexcept;
+    void read_clock() noexcept;
+    void push_external(ring_record* record) noexcept;
     bool spin() noexcept;
     bool incoming() noexcept;
     [[nodiscard]] bool poll_due() const noexcept;
@@ -319,6 +321,9 @@ private:
     double ns_per_message_ = 100;
     int turn_messages_ = messages_per_turn;
     int messages_unpolled_ = 0;
+    int ran_ = 0;  // messages of the last turn, until they are measured
+    int turns_on_one_reading_ = 0;
+    bool found_by_spinning_ = false;
     time_point polled_at_{};
     duration spin_time_{0};
     bool stopping_ = false;
@@ -327,6 +332,7 @@ private:
 
     alignas(64) std::atomic<bool> sleeping_{false};
     alignas(64) std::atomic<ring_record*> inbox_{nullptr};
+    std::atomic<std::uint32_t> posting_{0};
 };
 
 /// The core that the calling thread is running, or null on other threads.

@@ -62,7 +62,6 @@ struct core_counters {
     core_counter ring_overflow;  // records that did not fit into a ring
     core_counter ring_refused;   // records that did not fit into the overflow
     core_counter slow_slices;    // slices over the watchdog's limit
-    core_counter high_water;     // mailboxes that reached three quarters of their limit
     core_delays queue_delay;     // from ready to running, sampled
 };
 
