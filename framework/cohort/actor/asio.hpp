@@ -47,7 +47,9 @@ struct outside_asio_ask {
 ///     auto value = co_await async_ask(node, cache, get{"key"}, 2s, asio::use_awaitable);
 ///
 /// Thread:    any; completes on the handler's associated executor.
-/// Ownership: the request is moved; `owner` must outlive the operation.
+/// Ownership: the request is moved; `owner` must outlive the operation, and the handler's context
+/// must
+///            outlive `owner`: a core may still be posting to it when the answer is already there.
 template <class P, class M, class CompletionToken>
 auto async_ask(system& owner, const ref<P>& target, M request, duration within,
                CompletionToken&& token) {

@@ -71,10 +71,11 @@ behavior<oracle> answer(context<oracle> self) {
 }
 
 TEST(asio, operations_are_awaited_in_actors_and_actors_are_asked_from_asio) {
+    // Outlives the node, whose cores post to it.
+    auto context = asio::io_context{};
     auto node = system{{.cores = 1}};
     auto target = node.spawn(answer);
     ASSERT_TRUE(node.start());
-    auto context = asio::io_context{};
     auto future = async_ask(node, target, question{}, 5s, asio::use_future);
     auto seen = result<std::string>{errc::not_loaded};
     async_ask(
