@@ -15,6 +15,7 @@ system::system(cohort::world& world, runtime_options options)
       runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {}
 
 system::~system() {
+    shutting_down_ = true;  // a signal that comes now has nothing left to start
     runtime_->request_stop();
     join();
     // Actors may hold what extensions own.

@@ -224,7 +224,12 @@ void connection::cancel(exchange& slot) noexcept {
             slot.io->cancel(*slot.io);
         }
     } else if (slot.state == run_state::blocked) {
-        settle(slot);
+        if (slot.waited_for != nullptr) {
+            // Its frame holds tasks that may be queued or inside an operation: they end first.
+            slot.cancel_below(slot.waited_for);
+        } else {
+            settle(slot);
+        }
     }
 }
 
@@ -315,6 +320,9 @@ task<void> connection::read() {
             // The answers go out first: a read behind them finds the client's next request more
             // often than not, where a read before them costs a call that finds nothing.
             co_await next_turn{};
+            if (failed_) {
+                co_return;
+            }
             continue;
         }
         note_progress();
