@@ -16,7 +16,6 @@ namespace {
 
 constexpr std::size_t table_bytes = std::size_t{slots_max} * sizeof(cell);
 constexpr duration slice_time_aim = std::chrono::microseconds{100};
-constexpr int turns_on_one_reading_max = 8;
 constexpr duration poll_interval = std::chrono::microseconds{50};
 constexpr duration spin_min = std::chrono::microseconds{1};
 
@@ -426,15 +425,11 @@ void core::measure(duration spent, int messages) noexcept {
 }
 
 // A reading of the clock costs as much as three messages. A core whose spinning has just found work
-// uses the old one for a few turns more.
+// uses the old one for one turn more.
 void core::read_clock() noexcept {
-    if (found_by_spinning_ && turns_on_one_reading_ < turns_on_one_reading_max) {
-        found_by_spinning_ = false;
-        ++turns_on_one_reading_;
+    if (std::exchange(found_by_spinning_, false)) {
         return;
     }
-    found_by_spinning_ = false;
-    turns_on_one_reading_ = 0;
     auto before = std::exchange(turn_time_, now());
     if (ran_ != 0) {
         measure(turn_time_ - before, std::exchange(ran_, 0));

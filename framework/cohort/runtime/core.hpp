@@ -322,7 +322,6 @@ private:
     int turn_messages_ = messages_per_turn;
     int messages_unpolled_ = 0;
     int ran_ = 0;  // messages of the last turn, until they are measured
-    int turns_on_one_reading_ = 0;
     bool found_by_spinning_ = false;
     time_point polled_at_{};
     duration spin_time_{0};

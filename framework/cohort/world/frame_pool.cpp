@@ -4,8 +4,6 @@
 #include <mutex>
 #include <new>
 
-#include <sys/mman.h>
-
 namespace cohort {
 namespace {
 
@@ -47,9 +45,6 @@ frame_pool::free_block* frame_pool::refill(std::size_t index) {
     if (chunk_left_ < size) {
         // What is left of the old chunk is less than one block of this class: a bounded loss.
         auto* memory = ::operator new(chunk_size_, std::align_val_t{4096});
-        if (chunk_size_ >= 2 * 1024 * 1024) {
-            ::madvise(memory, chunk_size_, MADV_HUGEPAGE);
-        }
         chunk_ = static_cast<std::byte*>(memory);
         chunk_left_ = chunk_size_;
         reserved_ += chunk_size_;
