@@ -147,34 +147,11 @@ void on_core_of(core& here, handle target, Action action) noexcept {
 
 // child tasks
 
-// Whether a fiber stands where its frame may be destroyed; asks it to get there when it does not.
-bool at_rest(fiber& line) noexcept {
-    switch (line.state) {
-        case run_state::running:
-            return false;
-        case run_state::ready:
-            line.flags |= fiber::cancelled;
-            return false;
-        case run_state::io:
-            if ((line.flags & fiber::cancelled) == 0) {
-                line.flags |= fiber::cancelled;
-                if (line.io->cancel != nullptr) {
-                    line.io->cancel(*line.io);
-                }
-            }
-            return false;
-        default:
-            return true;
-    }
-}
-
-bool tasks_at_rest(cell& actor) noexcept {
+// Whether the frames of an actor may be destroyed; asks its lines to get there where they do not
+// stand so. Each of them is a line of the actor, so none is asked to end those that it waits for.
+bool at_rest(core& here, cell& actor) noexcept {
     bool all = true;
-    if (actor.cold != nullptr) {
-        for (auto* line = actor.cold->tasks; line != nullptr; line = line->next_sibling) {
-            all = at_rest(*line) && all;
-        }
-    }
+    each_line(actor, [&](fiber& line) { all = here.come_to_rest(line) && all; });
     return all;
 }
 
@@ -249,20 +226,20 @@ void finish_later(core& here, cell& actor) noexcept {
 
 // An actor that ends is not parked any more, so that its operations can come back. What was ready
 // in it is in no queue and must not run again: it has come to rest.
-void thaw_to_end(cell& actor) noexcept {
+void thaw_to_end(core& here, cell& actor) noexcept {
     if ((actor.main.flags & fiber::parked) == 0) {
         return;
     }
     if (actor.cold != nullptr) {
         actor.cold->parked = true;
     }
-    each_line(actor, [](fiber& line) {
+    each_line(actor, [&](fiber& line) {
         line.flags &= static_cast<std::uint8_t>(~fiber::parked);
         if (line.state == run_state::ready) {
             line.state = run_state::blocked;
         }
-        if ((line.flags & fiber::is_task) != 0 && at_rest(line)) {
-            line.flags |= fiber::cancelled;
+        if ((line.flags & fiber::is_task) != 0) {
+            static_cast<void>(here.come_to_rest(line));
         }
     });
 }
@@ -295,7 +272,7 @@ void begin_stop(core& here, cell& actor, exit_reason reason,
         return;
     }
     actor.main.flags |= fiber::stopping;
-    thaw_to_end(actor);
+    thaw_to_end(here, actor);
     if (here.current() != nullptr && &owner_of(*here.current()) == &actor) {
         here.end_slice();
     }
@@ -501,8 +478,7 @@ void try_finish(core& here, cell& actor) noexcept {
     if (actor.cold != nullptr && actor.cold->children != 0) {
         return;  // the last child to end comes back here
     }
-    bool main_rests = at_rest(actor.main);
-    if (!tasks_at_rest(actor) || !main_rests) {
+    if (!at_rest(here, actor)) {
         return;  // the last of them to come to rest comes back here
     }
     if (actor.cold == nullptr) {
@@ -527,11 +503,8 @@ void lifecycle::settle(core& here, fiber& line) noexcept {
     bool stopping = (actor.main.flags & fiber::stopping) != 0;
     if ((line.flags & fiber::is_task) != 0) {
         if (!stopping) {
-            // A cancelled task that is in an operation comes back when the operation has ended.
-            if (line.state == run_state::finished || at_rest(line)) {
-                auto& child = static_cast<task_fiber&>(line);
-                child.settled(child);
-            }
+            auto& child = static_cast<task_fiber&>(line);
+            child.settled(child);
             return;
         }
     } else if (line.state == run_state::finished && !stopping) {

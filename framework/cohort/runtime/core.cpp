@@ -162,6 +162,32 @@ void core::unqueue(fiber& line) noexcept {
     COHORT_ASSERT(false, "R-1: a ready fiber is in the run queue");
 }
 
+bool core::come_to_rest(fiber& line) noexcept {
+    if (line.state == run_state::running) {
+        return false;
+    }
+    bool asked = (line.flags & fiber::cancelled) != 0;
+    line.flags |= fiber::cancelled;
+    if (line.state == run_state::io && !asked && line.io->cancel != nullptr) {
+        line.io->cancel(*line.io);
+    }
+    return line.state != run_state::io && line.state != run_state::ready;
+}
+
+void core::cancel(task_fiber& line) noexcept {
+    COHORT_ASSERT(line.state != run_state::running, "R-5: a task is cancelled from outside");
+    if ((line.flags & fiber::cancelled) != 0 || !come_to_rest(line)) {
+        return;
+    }
+    if (line.waited_for != nullptr) {
+        // Its frame holds tasks that may be queued or inside an operation: they end first, and then
+        // it becomes ready.
+        line.cancel_below(line.waited_for);
+    } else {
+        line.settled(line);
+    }
+}
+
 // -- other cores
 // ------------------------------------------------------------------------------------
 

@@ -126,6 +126,14 @@ public:
     /// Takes a ready fiber out of the run queue; linear in the queue's length.
     void unqueue(fiber& line) noexcept;
 
+    /// Asks a fiber to come to rest, where its frame may be destroyed: it is not resumed any more,
+    /// and what it waits for in an operation is cancelled. Returns whether it rests already;
+    /// otherwise the keeper settles it when it does.
+    [[nodiscard]] bool come_to_rest(fiber& line) noexcept;
+    /// Ends a child task, with the tasks that it waits for: its `settled` follows, at once or when
+    /// the operations have come back. Not the running one; once more does nothing.
+    void cancel(task_fiber& line) noexcept;
+
     /// Whether the running fiber may take one more message in this slice; counts it.
     [[nodiscard]] bool take_budget() noexcept { return --budget_ > 0; }
     void end_slice() noexcept { budget_ = 0; }

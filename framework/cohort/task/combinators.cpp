@@ -58,21 +58,8 @@ void fork_base::cancel_rest() noexcept {
     // The count may reach zero inside the loop, but nothing is destroyed before the waiter has run.
     for (std::size_t i = 0; i < count_; ++i) {
         auto& line = lines_[i];
-        if (line.settled_already || (line.flags & fiber::cancelled) != 0) {
-            continue;
-        }
-        line.flags |= fiber::cancelled;
-        if (line.state == run_state::io) {
-            if (line.io->cancel != nullptr) {
-                line.io->cancel(*line.io);
-            }
-        } else if (line.state == run_state::blocked) {
-            if (line.waited_for != nullptr) {
-                // Its frame holds tasks that may be queued or inside an operation: they end first.
-                line.cancel_below(line.waited_for);
-            } else {
-                settle_one(line);
-            }
+        if (!line.settled_already) {
+            this_core().cancel(line);
         }
     }
 }

@@ -227,6 +227,50 @@ CO_TEST(stop, ends_child_tasks_with_their_actor) {
     EXPECT_EQ(self.core().timers().armed(), 0U);
 }
 
+// An operation of 5 ms that ignores cancellation.
+class stubborn : detail::io_awaiter {
+public:
+    stubborn() : timer_{*this, &fire} {}
+    bool await_ready() const noexcept { return false; }
+    void await_suspend(std::coroutine_handle<> here) {
+        suspend(here);
+        this_core().timers().arm(timer_, this_core().now() + 5ms);
+    }
+    void await_resume() const noexcept {}
+
+private:
+    static void fire(wheel_timer& timer) noexcept {
+        timer_of<stubborn>::owner_of(timer).completed();
+    }
+    timer_of<stubborn> timer_;
+};
+
+task<void> count_after(duration wait, int* reached) {
+    co_await sleep_for{wait};
+    ++*reached;
+    co_await sleep_for{1h};
+}
+
+behavior<pokes> stubborn_actor(context<pokes> self, int* destroyed, int* reached) {
+    auto guard = trace{destroyed};
+    self.start(count_after(2ms, reached));
+    co_await stubborn{};
+}
+
+CO_TEST(stop, resumes_no_task_while_it_waits_for_an_operation) {
+    int destroyed = 0;
+    int reached = 0;
+    auto target = self.spawn(stubborn_actor, &destroyed, &reached);
+    co_await self.sleep(1ms);
+    self.stop(target);
+    co_await self.sleep(1ms);
+    EXPECT_EQ(destroyed, 0);
+    co_await self.sleep(10ms);
+    EXPECT_TRUE(gone(self, target.address()));
+    EXPECT_EQ(destroyed, 1);
+    EXPECT_EQ(reached, 0);
+}
+
 CO_TEST(stop, ends_an_actor_that_waits_to_be_restarted) {
     int destroyed = 0;
     auto exits = std::vector<exit_reason>{};

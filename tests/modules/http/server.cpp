@@ -45,6 +45,40 @@ task<response> after(request incoming, book* pages) {
     co_return ok(std::to_string(ms));
 }
 
+task<void> sleep_in(book* pages) {
+    auto here = visit{pages};
+    co_await sleep_for{1h};
+}
+
+task<void> accept_in(book* pages) {
+    auto here = visit{pages};
+    auto listening = this_core().reactor().listen({"127.0.0.1", 0});
+    static_cast<void>(co_await accept(**listening));
+}
+
+task<void> turn_in(book* pages) {
+    auto here = visit{pages};
+    for (;;) {
+        co_await yield{};
+    }
+}
+
+task<void> sleep_or_accept_or_turn(book* pages, bool busy) {
+    auto here = visit{pages};
+    if (busy) {
+        co_await when_any(sleep_in(pages), accept_in(pages), turn_in(pages));
+    } else {
+        co_await when_any(sleep_in(pages), sleep_in(pages), sleep_in(pages));
+    }
+}
+
+task<response> branches(request incoming, book* pages) {
+    auto here = visit{pages};
+    auto ended =
+        co_await with_timeout(1h, sleep_or_accept_or_turn(pages, incoming.path("kind") == "mixed"));
+    co_return ok(ended ? "ended" : "timed out");
+}
+
 response echo(request incoming) { return ok(std::string{incoming.path("word")}); }
 response store(request incoming) { return ok(std::to_string(incoming.body().size())); }
 response large(request incoming) {
@@ -66,6 +100,7 @@ struct site {
         server = &added;
         added.route(GET, "/after/{ms}", after, &pages);
         added.route(PUT, "/after/{ms}", after, &pages);
+        added.route(GET, "/branches/{kind}", branches, &pages);
         added.route(GET, "/echo/{word}", echo);
         added.route(PUT, "/store", store);
         added.route(GET, "/large/{size}", large);
@@ -294,6 +329,25 @@ TEST(http_server, ends_a_handler_whose_time_is_over) {
     EXPECT_EQ(answers[2].status, 200);
     EXPECT_EQ(here.pages.cancelled, 1);
     EXPECT_EQ(here.server->numbers().timeouts, 1u);
+}
+
+TEST(http_server, ends_a_handler_with_the_tasks_that_it_waits_for) {
+    for (const auto* kind : {"sleeping", "mixed"}) {
+        auto here = site{{.request_time = 20ms}};
+        auto path = std::string{"/branches/"} + kind;
+        auto answers = here.talk({send(get(path) + get(path) + get("/echo/a")), read(3)}).answers();
+        ASSERT_EQ(answers.size(), 3u) << kind;
+        EXPECT_EQ(answers[0].status, 504) << kind;
+        EXPECT_EQ(answers[1].status, 504) << kind;
+        EXPECT_EQ(answers[2].status, 200) << kind;
+        EXPECT_EQ(here.pages.cancelled, 10) << kind;
+        EXPECT_EQ(here.pages.running, 0) << kind;
+        EXPECT_EQ(here.server->numbers().timeouts, 2u) << kind;
+        here.node.run_for(2min);
+        EXPECT_EQ(here.open(), 0u) << kind;
+        EXPECT_EQ(here.node.system().runtime().at(0).timers().armed(), 0u)
+            << "no timer is left of what was cancelled";
+    }
 }
 
 TEST(http_server, gives_a_head_its_time_and_a_silent_connection_its_own) {

@@ -217,21 +217,7 @@ response connection::failure_answer(exchange& slot, const std::exception_ptr& fa
 }
 
 /// Ends a handler whose time is over; `settled` follows, now or when its operation came back.
-void connection::cancel(exchange& slot) noexcept {
-    slot.flags |= fiber::cancelled;
-    if (slot.state == run_state::io) {
-        if (slot.io->cancel != nullptr) {
-            slot.io->cancel(*slot.io);
-        }
-    } else if (slot.state == run_state::blocked) {
-        if (slot.waited_for != nullptr) {
-            // Its frame holds tasks that may be queued or inside an operation: they end first.
-            slot.cancel_below(slot.waited_for);
-        } else {
-            settle(slot);
-        }
-    }
-}
+void connection::cancel(exchange& slot) noexcept { home_.cancel(slot); }
 
 /// Puts the answers that are ready, and whose turn it is, behind one another.
 void connection::compose_finished() {
