@@ -27,8 +27,9 @@ struct outside_asio_ask {
     explicit outside_asio_ask(Handler given)
         : handler{std::move(given)}, work{boost::asio::get_associated_executor(handler)} {}
 
-    static task<void> body(std::shared_ptr<outside_asio_ask> self, ref<P> target, duration within,
-                           M request) {
+    /// The actor that asks.
+    static behavior<silent> body(context<silent>, std::shared_ptr<outside_asio_ask> self,
+                                 ref<P> target, duration within, M request) {
         auto answer = co_await target.template ask<M>(within, std::move(request));
         auto executor = self->work.get_executor();
         boost::asio::post(executor, [self = std::move(self), answer = std::move(answer)]() mutable {
@@ -57,11 +58,12 @@ auto async_ask(system& owner, const ref<P>& target, M request, duration within,
     auto initiate = [&owner](auto handler, ref<P> to, M content, duration limit) {
         using state_type = detail::outside_asio_ask<M, P, decltype(handler)>;
         auto state = std::make_shared<state_type>(std::move(handler));
-        auto body = std::make_shared<task<void>>(
-            state_type::body(std::move(state), to, limit, std::move(content)));
-        owner.runtime().post(to.address().core(), [body = std::move(body)](core& here) mutable {
-            detail::spawn_plain(here, nullptr, &detail::run_task, std::move(body));
-        });
+        owner.runtime().post(
+            to.address().core(), [state = std::move(state), to, limit,
+                                  content = std::move(content)](core& here) mutable {
+                detail::spawn_plain(here, nullptr, &state_type::body, std::move(state), to, limit,
+                                    std::move(content));
+            });
     };
     return boost::asio::async_initiate<CompletionToken, void(result<reply_value<M>>)>(
         std::move(initiate), token, target, std::move(request), within);

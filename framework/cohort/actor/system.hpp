@@ -154,7 +154,10 @@ private:
 
 namespace detail {
 
-template <class M, class P, class... Args>
+struct no_messages {};
+using silent = protocol<no_messages>;
+
+template <class M, class P>
 struct outside_ask {
     using answer_type = result<reply_value<M>>;
 
@@ -173,21 +176,14 @@ struct outside_ask {
         }
     };
 
-    static task<void> body(ref<P> target, duration within, M request,
-                           std::shared_ptr<answering> outside) {
+    /// The actor that asks.
+    static behavior<silent> body(context<silent>, ref<P> target, duration within, M request,
+                                 std::unique_ptr<answering> outside) {
         auto answer = co_await target.template ask<M>(within, std::move(request));
         outside->answered = true;
         outside->promise.set_value(std::move(answer));
     }
 };
-
-struct no_messages {};
-using silent = protocol<no_messages>;
-
-/// An actor that only runs one task.
-inline behavior<silent> run_task(context<silent>, std::shared_ptr<task<void>> body) {
-    co_await std::move(*body);
-}
 
 }  // namespace detail
 
@@ -196,13 +192,16 @@ std::future<result<reply_value<M>>> system::ask(const ref<P>& target, duration w
                                                 Args&&... fields) {
     detail::check_ask<P, M>();
     using outside = detail::outside_ask<M, P>;
-    auto promised = std::make_shared<typename outside::answering>();
+    auto promised = std::make_unique<typename outside::answering>();
     auto answer = promised->promise.get_future();
-    auto body = std::make_shared<task<void>>(
-        outside::body(target, within, M{std::forward<Args>(fields)...}, std::move(promised)));
-    runtime_->post(target.address().core(), [body = std::move(body)](core& here) mutable {
-        detail::spawn_plain(here, nullptr, &detail::run_task, std::move(body));
-    });
+    // Its frame is made on the core: one made here would move memory from the pool of the calling
+    // thread to the core's with every ask.
+    runtime_->post(target.address().core(),
+                   [target, within, request = M{std::forward<Args>(fields)...},
+                    promised = std::move(promised)](core& here) mutable {
+                       detail::spawn_plain(here, nullptr, &outside::body, target, within,
+                                           std::move(request), std::move(promised));
+                   });
     return answer;
 }
 

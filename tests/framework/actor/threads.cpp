@@ -52,6 +52,28 @@ TEST(threads, tell_and_ask_from_outside) {
     EXPECT_EQ(gone.error(), errc::terminated);
 }
 
+TEST(threads, ask_from_outside_moves_no_memory_from_one_pool_to_another) {
+    auto node = system{{.cores = 1}};
+    ASSERT_TRUE(node.start());
+    auto target = node.spawn(count);
+    auto ask_some = [&] {
+        for (int i = 0; i < 20; ++i) {
+            ASSERT_TRUE(node.ask<add>(target, 60s, 1).get());
+        }
+    };
+    auto used_on_core = [&] {
+        std::ptrdiff_t used = 0;
+        node.on_core(0, [&](core&) { used = frame_pool::local().bytes_in_use(); });
+        return used;
+    };
+    ask_some();
+    auto here = frame_pool::local().bytes_in_use();
+    auto there = used_on_core();
+    ask_some();
+    EXPECT_EQ(frame_pool::local().bytes_in_use(), here);
+    EXPECT_EQ(used_on_core(), there);
+}
+
 behavior<counter> bounce(context<counter> self, ref<counter> other, int times,
                          std::promise<int>* done) {
     int last = 0;
