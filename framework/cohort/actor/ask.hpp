@@ -10,13 +10,14 @@
 
 namespace cohort {
 
-/// Until when an answer is wanted: a length of time from now, or the `deadline` of the request that
-/// is being served, which also carries its trace on.
+/// Until when an answer is wanted: a length of time from now (less at most the time that
+/// `core::fresh_time` may be old, far below the timers' tick of 1 ms), or the `deadline` of the
+/// request that is being served, which also carries its trace on.
 struct ask_deadline {
     template <class Rep, class Period>
     ask_deadline(
         std::chrono::duration<Rep, Period> length)  // NOLINT: `ask<get>(5s, ...)` reads well
-        : value{after(this_core().turn_time(), length), 0} {}
+        : value{after(this_core().fresh_time(), length), 0} {}
     ask_deadline(deadline given) noexcept : value{given} {}  // NOLINT
 
     deadline value;

@@ -189,6 +189,7 @@ public:
         auto& home = this_core();
         waiter_ = home.current();
         if (waiter_->state != run_state::ready) {
+            // From now, not from the start of the turn, which may be long ago.
             home.timers().arm(timer_, after(home.now(), length_));
         }
     }

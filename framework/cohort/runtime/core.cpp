@@ -17,6 +17,8 @@ namespace {
 constexpr std::size_t table_bytes = std::size_t{slots_max} * sizeof(cell);
 constexpr duration slice_time_aim = std::chrono::microseconds{100};
 constexpr duration poll_interval = std::chrono::microseconds{50};
+// 0.07 ms at 3 GHz: the rate is not known, and need not be.
+constexpr std::uint64_t cycles_fresh = 200'000;
 constexpr duration spin_min = std::chrono::microseconds{1};
 
 void relax() noexcept {
@@ -40,6 +42,9 @@ core::core(runtime& owner, std::uint32_t id, std::uint32_t cores)
     : id_{id}, cells_{reserve_table()}, links_(cores), pending_{id}, keeper_{&owner.keeper()},
       owner_{owner}, reactor_{owner.world().make_reactor()}, wheel_{owner.world().now()} {
     turn_time_ = now();
+    if (has_cycle_count && !owner.world().simulated()) {
+        cycles_fresh_ = cycles_fresh;
+    }
     probe_.state = run_state::blocked;
 }
 
@@ -456,6 +461,7 @@ void core::read_clock() noexcept {
     if (std::exchange(found_by_spinning_, false)) {
         return;
     }
+    turn_cycles_ = cycle_count();
     auto before = std::exchange(turn_time_, now());
     if (ran_ != 0) {
         measure(turn_time_ - before, std::exchange(ran_, 0));

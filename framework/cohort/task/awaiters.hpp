@@ -30,6 +30,7 @@ public:
     bool await_ready() const noexcept { return length_ <= duration::zero(); }
     void await_suspend(std::coroutine_handle<> here) noexcept {
         waiter_ = &suspend_current(here, run_state::blocked);
+        // From now, not from the start of the turn, which may be long ago; a sleep can afford it.
         auto& home = this_core();
         home.timers().arm(timer_, after(home.now(), length_));
     }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstdint>
 
 #include <cohort/world/compiler.hpp>
 
@@ -26,6 +27,23 @@ using time_point = monotonic_clock::time_point;
 /// to say for ever.
 [[nodiscard]] constexpr time_point after(time_point start, duration length) noexcept {
     return length > time_point::max() - start ? time_point::max() : start + length;
+}
+
+/// Whether `cycle_count` counts here.
+#if defined(__x86_64__)
+inline constexpr bool has_cycle_count = true;
+#else
+inline constexpr bool has_cycle_count = false;
+#endif
+
+/// A count that goes up with time, at a rate that nobody knows and for a third of the price of a
+/// clock: good for telling that little time has passed, and for nothing else. Not in a simulation.
+[[nodiscard]] inline std::uint64_t cycle_count() noexcept {
+#if defined(__x86_64__)
+    return __builtin_ia32_rdtsc();
+#else
+    return 0;
+#endif
 }
 
 /// Wall time, for people and for logs; never for deadlines.

@@ -309,5 +309,55 @@ CO_TEST(park, freezes_an_actor_until_it_is_unparked) {
     EXPECT_TRUE(late.has_value());
 }
 
+struct answer_now {
+    using reply = int;
+};
+using prompt = protocol<answer_now>;
+
+behavior<prompt> answer_after(context<prompt> self, duration length) {
+    for (;;) {
+        auto message = co_await self.receive();
+        co_await self.sleep(length);
+        message.get_if<answer_now>().reply(1);
+    }
+}
+
+// Holds the core for `length` of the virtual time.
+void compute_for(context_base self, duration length) {
+    static_cast<simulated_world&>(self.core().world()).advance(length);
+}
+
+task<int> give(duration wait, int value) {
+    co_await sleep_for{wait};
+    co_return value;
+}
+
+CO_TEST(ask, has_its_whole_time_also_after_a_long_slice) {
+    auto target = self.spawn(answer_after, 5ms);
+    compute_for(self, 50ms);
+    auto answer = co_await target.ask<answer_now>(20ms);
+    EXPECT_TRUE(answer.has_value());
+    compute_for(self, 50ms);
+    auto start = self.now();
+    auto late = co_await target.ask<answer_now>(2ms);
+    EXPECT_FALSE(late.has_value());
+    EXPECT_GE(self.now() - start, 2ms);
+}
+
+CO_TEST(sleep, has_its_whole_time_also_after_a_long_slice) {
+    compute_for(self, 50ms);
+    auto start = self.now();
+    co_await self.sleep(20ms);
+    EXPECT_GE(self.now() - start, 20ms);
+    compute_for(self, 50ms);
+    start = self.now();
+    auto nothing = co_await self.receive_for(20ms);
+    EXPECT_FALSE(nothing.has_value());
+    EXPECT_GE(self.now() - start, 20ms);
+    compute_for(self, 50ms);
+    auto value = co_await with_timeout(20ms, give(10ms, 7));
+    EXPECT_TRUE(value.has_value());
+}
+
 }  // namespace
 }  // namespace cohort
