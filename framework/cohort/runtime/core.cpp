@@ -445,9 +445,11 @@ bool core::run_queue() noexcept {
 }
 
 // Adapts how much one turn may run, so that it lasts about 100 us whatever a message costs. Called
-// when the next turn begins: its reading of the clock serves both.
-void core::measure(duration spent, int messages) noexcept {
-    if (messages >= 16 || spent > slice_time_aim) {
+// when the next turn begins: its reading of the clock serves both. Where the clock was not read at
+// the turn's begin, the spinning before it, a few microseconds, is in `spent` and matters unless
+// the turn was long.
+void core::measure(duration spent, int messages, bool with_spin) noexcept {
+    if ((messages >= 16 && !with_spin) || spent > slice_time_aim) {
         auto each = static_cast<double>(spent.count()) / std::max(1, messages);
         ns_per_message_ += (each - ns_per_message_) * 0.125;
         auto fits = static_cast<double>(slice_time_aim.count()) / std::max(1.0, ns_per_message_);
@@ -459,12 +461,14 @@ void core::measure(duration spent, int messages) noexcept {
 // uses the old one for one turn more.
 void core::read_clock() noexcept {
     if (std::exchange(found_by_spinning_, false)) {
+        clock_reused_ = true;
         return;
     }
     turn_cycles_ = cycle_count();
     auto before = std::exchange(turn_time_, now());
+    bool reused = std::exchange(clock_reused_, false);
     if (ran_ != 0) {
-        measure(turn_time_ - before, std::exchange(ran_, 0));
+        measure(turn_time_ - before, std::exchange(ran_, 0), reused);
     }
 }
 

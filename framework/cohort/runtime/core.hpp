@@ -296,7 +296,7 @@ private:
     void apply(ring_record* record) noexcept;
     void run_urgent() noexcept;
     bool run_queue() noexcept;
-    void measure(duration spent, int messages) noexcept;
+    void measure(duration spent, int messages, bool with_spin) noexcept;
     void read_clock() noexcept;
     void push_external(ring_record* record) noexcept;
     bool spin() noexcept;
@@ -340,6 +340,7 @@ private:
     int messages_unpolled_ = 0;
     int ran_ = 0;  // messages of the last turn, until they are measured
     bool found_by_spinning_ = false;
+    bool clock_reused_ = false;  // the last turn began without a reading of its own
     time_point polled_at_{};
     duration spin_time_{0};
     bool stopping_ = false;

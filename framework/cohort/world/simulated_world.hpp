@@ -23,6 +23,8 @@ struct simulation_options {
     duration delay_max = std::chrono::microseconds{500};
     /// Bytes that a stream takes before its reader has read them.
     std::size_t stream_buffer = 64 * 1024;
+    /// What `processors` says. The driver runs the cores in turn all the same.
+    unsigned processors = 1;
 };
 
 /// A world on virtual time from one seed, in one thread: clock, randomness, in-memory streams,
@@ -43,7 +45,7 @@ public:
         std::string name, std::function<void()> body) override;
     void pause(duration length) override;
     [[nodiscard]] bool simulated() const noexcept override { return true; }
-    [[nodiscard]] unsigned processors() const override { return 1; }
+    [[nodiscard]] unsigned processors() const override { return options_.processors; }
     [[nodiscard]] std::map<std::string, std::string> environment() const override {
         return variables;
     }

@@ -240,6 +240,60 @@ TEST(cores, tell_ask_send_watch_and_stop_each_others_actors) {
     }
 }
 
+template <class Action>
+void on(core& here, Action action) {
+    auto* outer = std::exchange(current_core, &here);
+    action();
+    current_core = outer;
+}
+
+TEST(cores, do_not_take_the_time_of_spinning_for_work) {
+    // Cores spin only where each has a processor of its own.
+    auto node = deterministic{{.world = {.processors = 2}, .cores = 2}};
+    auto& sender = node.system().runtime().at(0);
+    auto& receiver = node.system().runtime().at(1);
+    auto seen = std::vector<int>{};
+    auto target = node.system().spawn_on_with(1, {.mailbox_limit = 5000}, &collect, &seen);
+    auto tell = [&](int count) {
+        on(sender, [&] {
+            for (int i = 0; i < count; ++i) {
+                target.tell(number{i});
+            }
+            sender.turn();
+        });
+    };
+    auto turn = [&](duration length) {
+        on(receiver, [&] { receiver.turn(); });
+        node.world().advance(length);
+    };
+    turn(1us);
+    for (int i = 0; i < 100; ++i) {
+        turn(1us);  // finds nothing, so the core spins
+        tell(32);
+        node.world().advance(30us);
+        on(receiver, [&] { receiver.idle(); });
+        turn(3us);
+    }
+    turn(1us);
+    seen.clear();
+    tell(1000);
+    turn(1us);
+    EXPECT_GT(seen.size(), 900U) << "32 messages took 3 us: a turn has time for many more";
+    // What really takes long still makes turns shorter.
+    for (int i = 0; i < 100; ++i) {
+        turn(1us);
+        tell(32);
+        on(receiver, [&] { receiver.idle(); });
+        turn(320us);
+    }
+    turn(1us);
+    seen.clear();
+    tell(1000);
+    turn(1us);
+    EXPECT_LT(seen.size(), 100U);
+    EXPECT_EQ(receiver.counters().sleeps.value(), 0U) << "spinning found every message";
+}
+
 behavior<numbers> wait_for_end(context<numbers> self, ref<numbers> target) {
     self.watch(target);
     for (;;) {
