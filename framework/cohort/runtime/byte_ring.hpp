@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -45,24 +46,42 @@ struct ring_action : ring_record {
 class byte_ring {
 public:
     /// Some thousands of small records: four mailboxes of the default limit fit without overflow.
-    /// Pages that were never written to cost nothing.
-    static constexpr std::uint32_t capacity = 256 * 1024;
+    static constexpr std::uint32_t capacity_max = 256 * 1024;
+    static constexpr std::uint32_t capacity_min = 32 * 1024;
     static constexpr std::uint32_t record_max = 8 * 1024;
 
-    byte_ring()
-        : memory_{static_cast<std::byte*>(::operator new(capacity, std::align_val_t{64}))} {}
+    /// How large the rings of a node with so many cores are, one for each ordered pair: 256 KiB up
+    /// to 16 cores, then halved as long as all of them are over 64 MiB, down to 32 KiB from 33
+    /// cores on. (64 cores: 126 MiB, if every core sends a lot to every other; pages that were
+    /// never written to cost nothing.) What does not fit waits in the sender's overflow, in order.
+    [[nodiscard]] static constexpr std::uint32_t capacity_for(std::uint32_t cores) noexcept {
+        auto pairs = std::uint64_t{cores} * (cores - 1);
+        auto capacity = capacity_max;
+        while (capacity > capacity_min && pairs * capacity > (64U << 20)) {
+            capacity /= 2;
+        }
+        return capacity;
+    }
+
+    /// The capacity is a power of two, `capacity_min` at least.
+    explicit byte_ring(std::uint32_t capacity = capacity_max)
+        : memory_{static_cast<std::byte*>(::operator new(capacity, std::align_val_t{64}))},
+          capacity_{capacity} {
+        COHORT_ASSERT(std::has_single_bit(capacity) && capacity >= capacity_min,
+                      "R-9: a ring's capacity is a power of two that takes every record");
+    }
     byte_ring(const byte_ring&) = delete;
     byte_ring& operator=(const byte_ring&) = delete;
     ~byte_ring() { ::operator delete(memory_, std::align_val_t{64}); }
 
     /// Room for a record of `size` bytes (a multiple of 16), or null when the ring is full.
     [[nodiscard]] void* reserve(std::uint32_t size) noexcept {
-        auto offset = static_cast<std::uint32_t>(written_ & (capacity - 1));
-        auto to_end = capacity - offset;
+        auto offset = static_cast<std::uint32_t>(written_ & (capacity_ - 1));
+        auto to_end = capacity_ - offset;
         auto needed = size <= to_end ? size : to_end + size;
-        if (written_ + needed - read_cache_ > capacity) {
+        if (written_ + needed - read_cache_ > capacity_) {
             read_cache_ = read_.load(std::memory_order_acquire);
-            if (written_ + needed - read_cache_ > capacity) {
+            if (written_ + needed - read_cache_ > capacity_) {
                 return nullptr;
             }
         }
@@ -94,10 +113,10 @@ public:
                 return nullptr;
             }
         }
-        auto offset = static_cast<std::uint32_t>(taken_ & (capacity - 1));
+        auto offset = static_cast<std::uint32_t>(taken_ & (capacity_ - 1));
         auto* record = reinterpret_cast<ring_record*>(memory_ + offset);
         if (*reinterpret_cast<const std::uint32_t*>(memory_ + offset) == 0) {
-            taken_ += capacity - offset;
+            taken_ += capacity_ - offset;
             return front();
         }
         return record;
@@ -108,6 +127,7 @@ public:
 
 private:
     std::byte* memory_;
+    std::uint32_t capacity_;
     // Each side's indexes have a cache line of their own.
     alignas(64) std::uint64_t written_ = 0;
     std::uint64_t read_cache_ = 0;

@@ -43,7 +43,7 @@ runtime::runtime(cohort::world& world, cell_keeper& keeper, runtime_options opti
             if (from == to) {
                 continue;
             }
-            rings_.push_back(std::make_unique<byte_ring>());
+            rings_.push_back(std::make_unique<byte_ring>(byte_ring::capacity_for(count)));
             cores_[from]->links_[to].out = rings_.back().get();
             cores_[from]->links_[to].peer = cores_[to].get();
             cores_[to]->links_[from].in = rings_.back().get();

@@ -45,7 +45,8 @@ struct expected {
 };
 
 RC_GTEST_PROP(byte_ring, behaves_as_a_queue_that_is_bounded_and_published_in_batches, ()) {
-    auto ring = byte_ring{};
+    auto capacity = *rc::gen::element(byte_ring::capacity_min, byte_ring::capacity_max);
+    auto ring = byte_ring{capacity};
     auto unpublished = std::deque<expected>{};
     auto visible = std::deque<expected>{};
     std::uint64_t held = 0;  // bytes that were not given back yet
@@ -65,11 +66,11 @@ RC_GTEST_PROP(byte_ring, behaves_as_a_queue_that_is_bounded_and_published_in_bat
                 auto* made = put(ring, size, number);
                 // What is wasted at the end is less than a record.
                 if (made == nullptr) {
-                    RC_ASSERT(held + size + byte_ring::record_max > byte_ring::capacity);
+                    RC_ASSERT(held + size + byte_ring::record_max > capacity);
                 } else {
                     unpublished.push_back({size, number++});
                     held += size;
-                    RC_ASSERT(held <= byte_ring::capacity);
+                    RC_ASSERT(held <= capacity);
                 }
                 break;
             }
@@ -111,7 +112,7 @@ TEST(byte_ring, is_full_only_until_the_consumer_gives_room_back) {
     while (put(ring, 1024, count) != nullptr) {
         ++count;
     }
-    EXPECT_EQ(count, byte_ring::capacity / 1024);
+    EXPECT_EQ(count, byte_ring::capacity_max / 1024);
     EXPECT_EQ(ring.front(), nullptr);  // nothing was published
     ring.publish();
     auto* first = ring.front();
@@ -124,8 +125,22 @@ TEST(byte_ring, is_full_only_until_the_consumer_gives_room_back) {
     EXPECT_EQ(ring.reserve(1024), nullptr);
 }
 
+TEST(byte_ring, is_smaller_on_a_node_with_many_cores) {
+    EXPECT_EQ(byte_ring::capacity_for(1), byte_ring::capacity_max);
+    EXPECT_EQ(byte_ring::capacity_for(8), 256U * 1024);
+    EXPECT_EQ(byte_ring::capacity_for(64), byte_ring::capacity_min);
+    EXPECT_EQ(byte_ring::capacity_for(255), byte_ring::capacity_min);
+    for (std::uint64_t cores = 2; cores <= 255; ++cores) {
+        auto capacity = byte_ring::capacity_for(static_cast<std::uint32_t>(cores));
+        EXPECT_TRUE(cores * (cores - 1) * capacity <= 64U << 20 ||
+                    capacity == byte_ring::capacity_min)
+            << cores;
+        EXPECT_LE(capacity, byte_ring::capacity_for(static_cast<std::uint32_t>(cores) - 1));
+    }
+}
+
 TEST(byte_ring, takes_the_largest_record_wherever_it_stands) {
-    auto ring = byte_ring{};
+    auto ring = byte_ring{byte_ring::capacity_min};
     for (std::uint32_t i = 0; i < 10'000; ++i) {
         auto size = i % 3 == 0 ? byte_ring::record_max : smallest + 16 * (i % 7);
         ASSERT_NE(put(ring, size, i), nullptr) << i;
