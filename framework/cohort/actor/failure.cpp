@@ -42,8 +42,10 @@ std::string detail::name_of(core&, cell& actor) {
     return actor.root != nullptr ? detail::function_of(*actor.root) : "actor";
 }
 
-std::string failure::message() const {
-    auto text = fmt::format("{}: {}: {}", actor, type, what);
+std::string failure::message() const { return actor + ": " + reason(); }
+
+std::string failure::reason() const {
+    auto text = fmt::format("{}: {}", type, what);
     return cause ? text + ", because " + cause->message() : text;
 }
 

@@ -332,7 +332,7 @@ void tell_watchers(core& here, cell& actor) noexcept {
 
 void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& why) noexcept {
     if (parent == nullptr) {
-        here.owner().report({"failure escalated", why->actor, why->message()});
+        here.owner().report({"failure escalated", why->actor, why->reason(), true});
         here.owner().fail(why->message());
         return;
     }
@@ -450,7 +450,7 @@ void finish(core& here, cell& actor) noexcept {
     bool again = false;
     if (cold->why) {
         here.counters().failed.add();
-        here.owner().report({"actor failed", cold->why->actor, cold->why->message()});
+        here.owner().report({"actor failed", cold->why->actor, cold->why->reason(), true});
     }
     if (cold->reason == exit_reason::failed) {
         auto decision = cold->supervision.decide(

@@ -22,6 +22,8 @@ struct failure {
 
     /// `actor: type: what, because actor: ...`.
     [[nodiscard]] std::string message() const;
+    /// The same without the outermost actor.
+    [[nodiscard]] std::string reason() const;
 };
 
 enum class exit_reason : std::uint8_t {

@@ -2,17 +2,33 @@
 
 #include <cstdio>
 
+#include <cohort/runtime/observe.hpp>
 #include <cohort/task/combinators.hpp>
 
 namespace cohort {
+namespace {
+
+// An actor that fails is stopped by default: that must not go unseen where nobody connected a log.
+void print_failures(runtime& node) {
+    auto& world = node.world();
+    auto log = logger::open({.level = log_level::error}, [&world] { return world.wall_now(); });
+    COHORT_ASSERT(log.has_value(), "standard error needs no opening");
+    log_runtime_events(node, std::move(*log));
+}
+
+}  // namespace
 
 system::system(runtime_options options)
     : own_world_{make_real_world()}, world_{own_world_.get()},
-      runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {}
+      runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {
+    print_failures(*runtime_);
+}
 
 system::system(cohort::world& world, runtime_options options)
     : world_{&world},
-      runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {}
+      runtime_{std::make_unique<cohort::runtime>(*world_, lifecycle_, std::move(options))} {
+    print_failures(*runtime_);
+}
 
 system::~system() {
     shutting_down_ = true;  // a signal that comes now has nothing left to start
@@ -62,7 +78,7 @@ task<void> stop_extension(extension* module, cohort::runtime* node, duration sha
                 {"shutdown phase timed out", std::string{module->name()}, ended.error().message()});
         }
     } catch (const std::exception& failure) {
-        node->report({"shutdown phase failed", std::string{module->name()}, failure.what()});
+        node->report({"shutdown phase failed", std::string{module->name()}, failure.what(), true});
     }
 }
 

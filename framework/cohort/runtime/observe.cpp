@@ -83,9 +83,14 @@ void log_runtime_events(runtime& node, std::shared_ptr<logger> log) {
             suppressed = limit->every.admit(node.world().now());
         }
         if (suppressed) {
-            log->warning(
-                event.what,
-                {{"actor", event.actor}, {"detail", event.detail}, {"suppressed", *suppressed}});
+            bool on_core = current_core != nullptr && &current_core->owner() == &node;
+            auto core = on_core ? std::to_string(current_core->id()) : std::string{"none"};
+            log->write(event.failure ? log_level::error : log_level::warning, event.what,
+                       {{"node", node.options().node_name},
+                        {"core", core},
+                        {"actor", event.actor},
+                        {"detail", event.detail},
+                        {"suppressed", *suppressed}});
         }
     });
 }

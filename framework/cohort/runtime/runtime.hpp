@@ -29,6 +29,7 @@ struct runtime_event {
     std::string_view what;
     std::string actor;
     std::string detail;
+    bool failure = false;  // an exception that the program did not catch
 };
 
 /// The cores of one node.
@@ -69,7 +70,9 @@ public:
         cores_[core_id]->post_external(record);
     }
 
-    /// Events for the log; called on cores and on the watchdog's thread. Set before `start`.
+    /// Events for the log; called on cores and on the watchdog's thread. Set before `start`; takes
+    /// the place of the listener before. A system begins with one that writes failures to standard
+    /// error, see `log_runtime_events`.
     void on_event(std::function<void(const runtime_event&)> listener) {
         listener_ = std::move(listener);
     }

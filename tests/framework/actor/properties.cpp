@@ -125,6 +125,7 @@ RC_GTEST_PROP(mailbox, keeps_its_limit_its_policy_and_its_order, ()) {
     auto node =
         deterministic{{.world = {.seed = *rc::gen::arbitrary<std::uint64_t>()}, .cores = cores}};
     auto& system = node.system();
+    system.runtime().on_event({});  // its actors fail by the thousand
     auto model = mailbox_model{
         .limit = *rc::gen::inRange<std::size_t>(1, 8),
         .policy = *rc::gen::element(mailbox_policy::refuse, mailbox_policy::drop_newest,
@@ -300,6 +301,7 @@ RC_GTEST_PROP(ask, ends_exactly_once_whatever_times_out_dies_or_stops, ()) {
     auto node =
         deterministic{{.world = {.seed = *rc::gen::arbitrary<std::uint64_t>()}, .cores = cores}};
     auto& system = node.system();
+    system.runtime().on_event({});  // its actors fail by the thousand
     auto core_of = [&] { return *rc::gen::inRange(0U, cores); };
     auto targets = std::vector<ref<orders>>{};
     auto target_count = *rc::gen::inRange(1, 4);
@@ -587,6 +589,7 @@ RC_GTEST_PROP(supervision, of_a_tree_does_what_a_model_does, ()) {
     auto node = deterministic{{.world = {.seed = *rc::gen::arbitrary<std::uint64_t>()},
                                .cores = *rc::gen::inRange(1U, 3U)}};
     auto& system = node.system();
+    system.runtime().on_event({});  // its actors fail by the thousand
     int told = 0;
     auto root = ref<tree>{};
     auto watcher_core = system.cores() - 1;

@@ -4,9 +4,11 @@
 #include <mutex>
 #include <random>
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cohort/actor/system.hpp>
+#include <cohort/runtime/observe.hpp>
 #include <cohort/task/combinators.hpp>
 
 namespace cohort {
@@ -221,6 +223,52 @@ behavior<counter> stuck(context<counter> self, worker* pool, std::promise<void>*
     });
 }
 
+behavior<counter> failing(context<counter> self) {
+    auto message = co_await self.receive();
+    throw std::runtime_error{"planned\nlevel=forged"};
+}
+
+// What a node prints when one of its actors fails.
+std::string printed_by_a_failure(const std::function<void(system&)>& prepare) {
+    testing::internal::CaptureStderr();
+    {
+        auto node = system{{.cores = 2, .node_name = "blue"}};
+        prepare(node);
+        EXPECT_TRUE(node.start());
+        auto target = node.spawn_on_with(1, {.name = "clumsy"}, failing);
+        auto answer = node.ask<add>(target, 60s, 1).get();
+        EXPECT_FALSE(answer.has_value());
+    }
+    return testing::internal::GetCapturedStderr();
+}
+
+TEST(threads, a_failure_is_printed_where_no_log_is_connected) {
+    auto printed = printed_by_a_failure([](system&) {});
+    EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 1) << printed;
+    EXPECT_THAT(printed,
+                testing::ContainsRegex("level=error .*actor failed.* node=blue core=1 "
+                                       "actor=clumsy@1[.]0[.]1 "
+                                       "detail=\"std::runtime_error: planned.nlevel=forged\""));
+}
+
+TEST(threads, a_failure_goes_to_the_log_that_is_connected_instead) {
+    auto lines = std::vector<std::string>{};
+    auto mutex = std::mutex{};
+    auto printed = printed_by_a_failure([&](system& node) {
+        auto write = [&](std::string_view line) {
+            auto guard = std::lock_guard{mutex};
+            lines.emplace_back(line);
+        };
+        auto clock = [&world = node.world()] { return world.wall_now(); };
+        log_runtime_events(node.runtime(),
+                           std::make_shared<logger>(log_options{}, clock, std::move(write)));
+    });
+    EXPECT_EQ(printed, "");
+    ASSERT_EQ(lines.size(), 1U);
+    EXPECT_THAT(lines[0], testing::HasSubstr("clumsy@1.0.1"));
+    EXPECT_EQ(printed_by_a_failure([](system& node) { node.runtime().on_event({}); }), "");
+}
+
 TEST(threads_death, an_operation_that_ignores_cancellation_is_abandoned_after_the_grace) {
     GTEST_FLAG_SET(death_test_style, "threadsafe");
     // In a process of its own: what is abandoned is never destroyed, which is a leak by intent.
@@ -394,6 +442,7 @@ TEST(stress, two_cores_do_everything_to_each_other) {
     auto all = scores{};
     {
         auto node = system{{.cores = 2}};
+        node.runtime().on_event({});  // its actors fail on purpose
         ASSERT_TRUE(node.start());
         auto refs = std::array<ref<fighter>, 2>{};
         auto ready = std::promise<void>{};

@@ -212,7 +212,7 @@ response connection::failure_answer(exchange& slot, const std::exception_ptr& fa
         what = known.what();
     } catch (...) {
     }
-    home_.owner().report({"route handler failed", (*server_.patterns)[slot.route], what});
+    home_.owner().report({"route handler failed", (*server_.patterns)[slot.route], what, true});
     return problem(500, "the handler of this route failed");
 }
 
