@@ -32,10 +32,8 @@ class [[nodiscard("the answer of an ask is taken with co_await")]] pending_ask :
 public:
     explicit pending_ask(deadline until) {
         auto& home = this_core();
-        fail = [](pending_answer& base, errc why) noexcept {
-            auto& self = static_cast<pending_ask&>(base);
-            self.answer_ = why;
-            self.finish();
+        fail = [](pending_answer& base, error why) noexcept {
+            static_cast<pending_ask&>(base).fail_now(std::move(why));
         };
         address = home.pending().add(*this);
         if (until.at != time_point::max()) {

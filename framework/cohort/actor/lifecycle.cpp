@@ -311,7 +311,7 @@ void drain_mailbox(core& here, cell& actor) noexcept {
     actor.tail = nullptr;
     if (actor.cold != nullptr) {
         for (auto& waiting : actor.cold->senders) {
-            here.fail_reply(waiting.reply, errc::terminated);
+            here.fail_reply(waiting.reply, error{errc::terminated}.with(executed::no));
             here.dead_letter(waiting.node, errc::terminated);
         }
         actor.cold->senders.clear();
@@ -591,7 +591,7 @@ void lifecycle::admit(core& here, handle target, message* node, handle reply) no
     auto* actor = here.find(target);
     if (actor == nullptr ||
         ((actor->main.flags & fiber::stopping) != 0 && !may_come_back(*actor))) {
-        here.fail_reply(reply, errc::terminated);
+        here.fail_reply(reply, error{errc::terminated}.with(executed::no));
         here.dead_letter(node, errc::terminated);
         return;
     }

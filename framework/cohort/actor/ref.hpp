@@ -55,10 +55,10 @@ public:
     /// Ownership:    arguments are moved into the message; nothing is borrowed after the call.
     /// Thread:       call on a core; resumes there.
     /// Errors:       `timeout` (outcome unknown), `overloaded` (certainly not executed),
-    /// `terminated`,
-    ///               `no_reply`.
+    ///               `terminated` (certainly not executed where `executed` says so: the actor was
+    ///               gone, or ended before it took the request), `no_reply`.
     /// Cancellation: dropping the awaiter gives the answer up; the callee may still run the
-    /// request.
+    ///               request.
     template <class M, class... Args>
     [[nodiscard]] auto ask(ask_deadline until, Args&&... fields) const {
         detail::check_ask<P, M>();

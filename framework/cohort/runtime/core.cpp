@@ -129,25 +129,28 @@ void core::release_cell(cell& dead) noexcept {
 
 void core::dead_letter(message* node, errc why) noexcept {
     if (node->type->request) {
-        fail_reply(static_cast<request_message*>(node)->header.reply, why);
+        fail_reply(static_cast<request_message*>(node)->header.reply,
+                   error{why}.with(executed::no));
     }
     counters_.dead_letters.add();
     destroy_message(*node);
 }
 
-void core::fail_reply(handle pending, errc why) noexcept {
+void core::fail_reply(handle pending, error why) noexcept {
     if (!pending) {
         return;
     }
     if (pending.core() == id_) {
         if (auto* answer = pending_.find(pending)) {
-            answer->fail(*answer, why);
+            answer->fail(*answer, std::move(why));
         } else {
             counters_.late_replies.add();
         }
         return;
     }
-    post(pending.core(), [pending, why](core& home) { home.fail_reply(pending, why); });
+    post(pending.core(), [pending, why = std::move(why)](core& home) mutable {
+        home.fail_reply(pending, std::move(why));
+    });
 }
 
 void core::unqueue(fiber& line) noexcept {

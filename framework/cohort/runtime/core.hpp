@@ -184,10 +184,11 @@ public:
         return node;
     }
 
-    /// Counts and destroys a message that nobody will receive; its asker gets `why`.
+    /// Counts and destroys a message that nobody will receive; its asker gets `why`, and that the
+    /// request was certainly not executed.
     void dead_letter(message* node, errc why) noexcept;
     /// Answers a pending ask of this node with an error.
-    void fail_reply(handle pending, errc why) noexcept;
+    void fail_reply(handle pending, error why) noexcept;
 
     /// Runs `action(core&)` on another core, in the order of posts to it. Returns false when the
     /// rings' overflow is full and `droppable` was given: the action was not taken then.

@@ -16,7 +16,7 @@ struct fiber;
 struct pending_answer {
     wheel_timer timer;
     fiber* waiter = nullptr;  // set while the asker is suspended here
-    void (*fail)(pending_answer&, errc) noexcept = nullptr;
+    void (*fail)(pending_answer&, error) noexcept = nullptr;
     handle address;
     bool done = false;
 };

@@ -676,6 +676,37 @@ CO_TEST(ask, may_wait_as_long_as_a_duration_is) {
     EXPECT_EQ(*answer, 5);
 }
 
+// Takes one request, and ends without answering it.
+behavior<pokes> taking_actor(context<pokes> self, bool fails) {
+    auto message = co_await self.receive();
+    co_await self.sleep(5ms);
+    if (fails) {
+        throw std::runtime_error{"planned"};
+    }
+}
+
+task<error> error_of_ask(ref<pokes> target) {
+    auto answer = co_await target.ask<poke>(1s, 5);
+    co_return answer ? error{errc::ok} : answer.error();
+}
+
+CO_TEST(ask, that_no_actor_took_was_certainly_not_executed) {
+    for (bool fails : {false, true}) {
+        auto target = self.spawn(taking_actor, fails);
+        auto [taken, left] = co_await when_all(error_of_ask(target), error_of_ask(target));
+        EXPECT_NE(taken, errc::ok);
+        EXPECT_EQ(taken.executed(), executed::maybe) << taken.message();
+        EXPECT_EQ(left, errc::terminated);
+        EXPECT_EQ(left.executed(), executed::no);
+        auto gone_already = co_await error_of_ask(target);
+        EXPECT_EQ(gone_already, errc::terminated);
+        EXPECT_EQ(gone_already.executed(), executed::no);
+        auto sent = co_await target.send(poke{1});
+        CO_ASSERT_FALSE(sent.has_value());
+        EXPECT_EQ(sent.error().executed(), executed::no);
+    }
+}
+
 CO_TEST(ask, whose_deadline_has_passed_was_certainly_not_executed) {
     int destroyed = 0;
     auto target = self.spawn(idle_actor, &destroyed);
