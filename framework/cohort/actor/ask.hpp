@@ -60,6 +60,7 @@ public:
     result<T> await_resume() noexcept { return std::move(answer_); }
 
     [[nodiscard]] handle reply_address() const noexcept { return address; }
+    [[nodiscard]] bool ended() const noexcept { return done; }
 
     /// The answer has come; called by `send_reply` through the pending table.
     static void answer(pending_answer& base, result<T>&& value) noexcept {

@@ -605,6 +605,24 @@ void lifecycle::admit(core& here, handle target, message* node, handle reply) no
     send_reply<void>(reply, result<void>{});
 }
 
+void lifecycle::withdraw(core& here, handle target, handle reply) noexcept {
+    auto* actor = here.find(target);
+    if (actor == nullptr || actor->cold == nullptr) {
+        return;
+    }
+    auto& senders = actor->cold->senders;
+    auto found = std::find_if(senders.begin(), senders.end(),
+                              [&](const auto& each) { return each.reply == reply; });
+    if (found == senders.end()) {
+        return;
+    }
+    destroy_message(*found->node);
+    senders.erase(found);
+    if (senders.empty()) {
+        actor->main.flags &= static_cast<std::uint8_t>(~fiber::senders_wait);
+    }
+}
+
 void lifecycle::taken(core& here, cell& target) noexcept {
     auto& cold = *target.cold;
     while (!cold.senders.empty() && target.count < target.main.limit) {

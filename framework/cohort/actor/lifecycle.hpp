@@ -13,6 +13,7 @@ public:
     void deliver_slowly(core& here, cell& target, message* node) noexcept override;
     void stop(core& here, handle target) noexcept override;
     void admit(core& here, handle target, message* node, handle reply) noexcept override;
+    void withdraw(core& here, handle target, handle reply) noexcept override;
     void taken(core& here, cell& target) noexcept override;
     void adopt(task_fiber& line) override;
     void disown(task_fiber& line) noexcept override;

@@ -70,7 +70,7 @@ public:
     /// Sends a message and waits until the mailbox has taken it.
     ///
     /// Errors: `terminated`.
-    /// Cancellation: dropping the awaiter ends the wait; the message may still arrive.
+    /// Cancellation: dropping the awaiter takes the message back, unless it has arrived already.
     template <class M, class... Args>
     [[nodiscard]] auto send(Args&&... fields) const {
         detail::check_tell<P, M>();
@@ -126,7 +126,8 @@ private:
     template <class M>
     class [[nodiscard]] send_operation : public pending_ask<void> {
     public:
-        send_operation(handle to, M content) : pending_ask<void>{deadline{time_point::max(), 0}} {
+        send_operation(handle to, M content)
+            : pending_ask<void>{deadline{time_point::max(), 0}}, to_{to} {
             auto& here = this_core();
             auto reply = this->reply_address();
             if (!to) {
@@ -143,6 +144,27 @@ private:
                 here.post(to.core(), std::move(arrive));
             }
         }
+        ~send_operation() {
+            if (!this->ended()) {
+                withdraw();
+            }
+        }
+
+    private:
+        // The mailbox's line of waiting messages is as long as there are senders that wait.
+        void withdraw() noexcept {
+            auto& here = this_core();
+            auto take_back = [to = to_, reply = this->reply_address()](core& home) {
+                home.keeper().withdraw(home, to, reply);
+            };
+            if (to_.core() == here.id()) {
+                take_back(here);
+            } else {
+                here.post(to_.core(), take_back);
+            }
+        }
+
+        handle to_;
     };
 
     template <class M>

@@ -37,6 +37,9 @@ public:
     /// Puts a message into a mailbox as soon as it has room, then answers `reply` (a pending ask of
     /// `void`).
     virtual void admit(core& here, handle target, message* node, handle reply) noexcept = 0;
+    /// Takes a message back that `admit` was given and that no mailbox has taken yet: nobody waits
+    /// for `reply` any more.
+    virtual void withdraw(core& here, handle target, handle reply) noexcept = 0;
     /// A message was taken from a mailbox whose `senders_wait` flag is set.
     virtual void taken(core& here, cell& target) noexcept = 0;
     /// Registers a child task with its actor, which waits for it before it ends.

@@ -5,6 +5,7 @@
 #include <set>
 #include <thread>
 
+#include <cohort/task/combinators.hpp>
 #include <cohort/testkit/co_test.hpp>
 
 namespace cohort {
@@ -239,6 +240,47 @@ TEST(cores, tell_ask_send_watch_and_stop_each_others_actors) {
                   (std::vector<std::string>{"4", "sent", "terminated", "terminated, not executed",
                                             "terminated", "terminated"}));
         EXPECT_EQ(node.system().runtime().at(2).counters().dead_letters.value(), 3U);
+    }
+}
+
+task<void> send_one(ref<numbers> target, int value) {
+    static_cast<void>(co_await target.send(number{value}));
+}
+
+behavior<numbers> give_up_sending(context<numbers> self, ref<numbers> target, int times) {
+    for (int i = 0; i < times; ++i) {
+        static_cast<void>(co_await with_timeout(2ms, send_one(target, 100 + i)));
+    }
+    static_cast<void>(co_await target.send(number{1}));
+}
+
+behavior<numbers> collect_late(context<numbers> self, duration wait, std::vector<int>* seen) {
+    co_await self.sleep(wait);
+    for (;;) {
+        auto message = co_await self.receive();
+        seen->push_back(message.get_if<number>()->value);
+    }
+}
+
+TEST(cores, take_back_what_a_sender_gave_up_to_send) {
+    for (std::uint32_t from : {0U, 1U}) {
+        auto node = deterministic{{.cores = 2}};
+        auto seen = std::vector<int>{};
+        auto target = node.system().spawn_on_with(0, {.mailbox_limit = 1}, &collect_late,
+                                                  duration{500ms}, &seen);
+        static_cast<void>(node.system().spawn_on(0, &send_many, target, 1, false));
+        node.run_for(1ms);
+        static_cast<void>(node.system().spawn_on(from, &give_up_sending, target, 50));
+        static_cast<void>(node.system().spawn_on(from, &give_up_sending, target, 0));
+        node.run_for(400ms);
+        auto* actor = node.system().runtime().at(0).find(target.address());
+        ASSERT_NE(actor, nullptr);
+        EXPECT_EQ(actor->cold->senders.size(), 2U) << "as many as still wait";
+        node.run_for(200ms);
+        EXPECT_EQ(seen, (std::vector{0, 1, 1})) << from;
+        EXPECT_TRUE(actor->cold->senders.empty());
+        EXPECT_EQ(actor->main.flags & fiber::senders_wait, 0);
+        EXPECT_EQ(node.system().runtime().at(from).pending().size(), 0U);
     }
 }
 
