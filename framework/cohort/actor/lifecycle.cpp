@@ -330,7 +330,9 @@ void tell_watchers(core& here, cell& actor) noexcept {
     }
 }
 
-void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& why) noexcept {
+// The parent fails by what its child failed by, so that the rules for it are asked about that.
+void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& why,
+              std::exception_ptr thrown) noexcept {
     if (parent == nullptr) {
         here.owner().report({"failure escalated", why->actor, why->reason(), true});
         here.owner().fail(why->message());
@@ -339,12 +341,17 @@ void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& wh
     auto name = detail::name_of(here, *parent) + "@" + detail::address_text(parent->address());
     auto outer = std::make_shared<const failure>(
         failure{parent->address(), name, "child failed", why->actor + " escalated", why});
+    auto& cold = lifecycle::cold_of(*parent);
+    if (!cold.thrown) {
+        cold.thrown = std::move(thrown);
+    }
     begin_stop(here, *parent, exit_reason::failed, std::move(outer));
 }
 
 // The end of an actor: its ref is stale afterwards.
 void terminate(core& here, cell& actor, bool escalates) noexcept {
     auto why = actor.cold->why;
+    auto thrown = actor.cold->thrown;
     if (actor.cold->on_exit) {
         auto last_words = std::move(actor.cold->on_exit);
         last_words(actor.cold->reason);
@@ -360,7 +367,7 @@ void terminate(core& here, cell& actor, bool escalates) noexcept {
         finish_later(here, *parent);
     }
     if (escalates) {
-        escalate(here, parent, why);
+        escalate(here, parent, why, std::move(thrown));
     }
 }
 
@@ -453,9 +460,8 @@ void finish(core& here, cell& actor) noexcept {
         here.owner().report({"actor failed", cold->why->actor, cold->why->reason(), true});
     }
     if (cold->reason == exit_reason::failed) {
-        auto decision = cold->supervision.decide(
-            cold->thrown ? cold->thrown
-                         : std::make_exception_ptr(std::runtime_error{"child failed"}));
+        COHORT_ASSERT(cold->thrown, "R-17: what failed knows by which exception");
+        auto decision = cold->supervision.decide(cold->thrown);
         escalates = decision == directive::escalate;
         again = decision == directive::restart && may_come_back(actor) && may_restart(here, *cold);
     }

@@ -46,7 +46,8 @@ struct restart_options {
 enum class directive : std::uint8_t { stop, restart, escalate };
 
 /// What a parent has decided for a child that fails: stop it (the default), start it again, or fail
-/// itself; by the type of the exception. The first rule that fits is taken.
+/// itself; by the type of the exception. The first rule that fits is taken. A failure that a child
+/// escalates keeps its exception, all the way up.
 ///
 ///     supervision{directive::stop}.on<database_error>(directive::restart).limit({.times = 5})
 ///

@@ -412,6 +412,47 @@ CO_TEST(park, holds_also_for_an_actor_that_begins_again) {
     EXPECT_EQ(starts, 2);
 }
 
+behavior<pokes> fails_with(context<pokes> self, bool logic) {
+    auto message = co_await self.receive();
+    if (logic) {
+        throw std::logic_error{"planned"};
+    }
+    throw std::runtime_error{"planned"};
+}
+
+behavior<pokes> escalates_twice(context<pokes> self, int depth, bool logic, int* starts,
+                                ref<pokes>* leaf) {
+    ++*starts;
+    auto options = spawn_options{.supervision = supervision{directive::escalate}};
+    if (depth > 0) {
+        static_cast<void>(
+            self.spawn_with(options, escalates_twice, depth - 1, logic, starts, leaf));
+    } else {
+        *leaf = self.spawn_with(options, fails_with, logic);
+    }
+    auto message = co_await self.receive();
+}
+
+CO_TEST(supervision, asks_the_rules_of_every_ancestor_about_the_exception_itself) {
+    for (bool logic : {false, true}) {
+        int starts = 0;
+        auto leaf = ref<pokes>{};
+        auto rules = supervision{directive::stop}
+                         .on<std::logic_error>(directive::restart)
+                         .limit({.backoff = 0ms});
+        auto top =
+            self.spawn_with({.supervision = rules}, escalates_twice, 1, logic, &starts, &leaf);
+        co_await self.sleep(1ms);
+        EXPECT_EQ(starts, 2);
+        leaf.tell(fall{});
+        co_await self.sleep(1ms);
+        EXPECT_EQ(starts, logic ? 4 : 2);
+        EXPECT_EQ(gone(self, top.address()), !logic);
+        self.stop(top);
+        co_await self.sleep(1ms);
+    }
+}
+
 // -- destructors that do things -------------------------------------------------------------------
 
 struct spawns_at_the_end {

@@ -523,9 +523,10 @@ struct family_model {
         }
         return -1;
     }
-    void fail(int id, directive decision, std::int64_t now) {
+    void fail(int id, bool is_grave, std::int64_t now) {
         auto& one = state[static_cast<std::size_t>(id)];
         const auto& rules = plans[static_cast<std::size_t>(id)];
+        auto decision = is_grave ? rules.on_grave : rules.on_mild;
         one.alive = false;
         end_below(id);
         if (decision == directive::restart) {
@@ -543,16 +544,14 @@ struct family_model {
             }
         } else if (decision == directive::escalate) {
             auto parent = parent_of(id);
-            // What an escalation is in the parent's eyes is no exception of these two types.
             if (parent >= 0 && state[static_cast<std::size_t>(parent)].alive) {
-                fail(parent, directive::stop, now);
+                fail(parent, is_grave, now);
             }
         }
     }
     void hurt(int id, bool is_grave, std::int64_t now) {
         if (state[static_cast<std::size_t>(id)].alive) {
-            const auto& rules = plans[static_cast<std::size_t>(id)];
-            fail(id, is_grave ? rules.on_grave : rules.on_mild, now);
+            fail(id, is_grave, now);
         }
     }
     void pass(std::int64_t now) {
