@@ -1,6 +1,5 @@
 #include <cohort/world/asio_reactor.hpp>
 
-#include <array>
 #include <chrono>
 #include <unordered_map>
 #include <utility>
@@ -10,8 +9,10 @@
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/post.hpp>
 
+#include <cohort/world/asio_streams.hpp>
 #include <cohort/world/frame_pool.hpp>
 
 namespace cohort {
@@ -33,18 +34,6 @@ errc code_of(const boost::system::error_code& failure) noexcept {
     return failure == asio::error::operation_aborted ? errc::cancelled : errc::network;
 }
 
-// Asio's handler: one pointer, with memory from the core's pool, because operations are started
-// outside `run`, where Asio's own recycling does not work.
-struct completion_handler {
-    using allocator_type = pool_allocator<std::byte>;
-    [[nodiscard]] allocator_type get_allocator() const noexcept { return {}; }
-
-    void operator()(const boost::system::error_code& failure, std::size_t bytes = 0) const {
-        done->complete(*done, {code_of(failure), bytes});
-    }
-    io_completion* done;
-};
-
 endpoint to_endpoint(const asio::ip::tcp::endpoint& address) {
     return {address.address().to_string(), address.port()};
 }
@@ -59,87 +48,9 @@ result<asio::ip::tcp::endpoint> from_endpoint(const endpoint& address) {
     return asio::ip::tcp::endpoint{numeric, address.port};
 }
 
-// The one place where a connection gets its options.
-void configure(socket_type& socket) {
-    boost::system::error_code ignored;
-    // Without it a pipelined batch waits 40 ms for the peer's delayed acknowledgement.
-    socket.set_option(asio::ip::tcp::no_delay{true}, ignored);
-    socket.non_blocking(true, ignored);
-}
-
-class asio_stream final : public stream {
-public:
-    explicit asio_stream(socket_type socket) : socket_{std::move(socket)} { configure(socket_); }
-
-    std::optional<io_outcome> read_some(std::span<std::byte> buffer, io_completion& done) override {
-        socket_.async_read_some(asio::buffer(buffer.data(), buffer.size()),
-                                completion_handler{&done});
-        return std::nullopt;
-    }
-
-    std::optional<io_outcome> write_some(std::span<const std::span<const std::byte>> buffers,
-                                         io_completion& done) override {
-        // One buffer, the common case, is a plain send.
-        if (buffers.size() == 1) {
-            return write_now(asio::buffer(buffers[0].data(), buffers[0].size()), done);
-        }
-        return write_now(gather(buffers), done);
-    }
-
-    void cancel() noexcept override {
-        boost::system::error_code ignored;
-        socket_.cancel(ignored);
-    }
-
-    void end_writing() noexcept override {
-        boost::system::error_code ignored;
-        socket_.shutdown(socket_type::shutdown_send, ignored);
-    }
-
-    void close() noexcept override {
-        boost::system::error_code ignored;
-        socket_.shutdown(socket_type::shutdown_both, ignored);
-        socket_.close(ignored);
-    }
-
-    endpoint peer() const override {
-        boost::system::error_code failure;
-        auto address = socket_.remote_endpoint(failure);
-        return failure ? endpoint{"unknown", 0} : to_endpoint(address);
-    }
-
-private:
-    static constexpr std::size_t buffers_max = 8;
-
-    template <class Buffers>
-    std::optional<io_outcome> write_now(const Buffers& gathered, io_completion& done) {
-        // Most writes fit into the socket's buffer: trying first saves an operation and a turn.
-        boost::system::error_code failure;
-        auto bytes = socket_.write_some(gathered, failure);
-        if (failure == asio::error::would_block || failure == asio::error::try_again) {
-            socket_.async_write_some(gathered, completion_handler{&done});
-            return std::nullopt;
-        }
-        return io_outcome{code_of(failure), bytes};
-    }
-
-    static std::array<asio::const_buffer, buffers_max> gather(
-        std::span<const std::span<const std::byte>> buffers) {
-        COHORT_ASSERT(buffers.size() <= buffers_max, "one write gathers at most 8 buffers");
-        auto gathered = std::array<asio::const_buffer, buffers_max>{};
-        for (std::size_t i = 0; i < buffers.size(); ++i) {
-            gathered[i] = asio::buffer(buffers[i].data(), buffers[i].size());
-        }
-        return gathered;
-    }
-
-    socket_type socket_;
-};
-
 class asio_incoming final : public incoming_stream {
 public:
-    asio_incoming(int descriptor, asio::ip::tcp protocol)
-        : descriptor_{descriptor}, protocol_{protocol} {}
+    explicit asio_incoming(int descriptor) : descriptor_{descriptor} {}
     ~asio_incoming() override {
         if (descriptor_ >= 0) {
             ::close(descriptor_);
@@ -148,27 +59,16 @@ public:
     asio_incoming(const asio_incoming&) = delete;
     asio_incoming& operator=(const asio_incoming&) = delete;
 
-    result<std::unique_ptr<stream>> attach(reactor& here) override {
-        auto& context = *static_cast<asio::io_context*>(here.io_context());
-        auto socket = socket_type{context.get_executor()};
-        boost::system::error_code failure;
-        socket.assign(protocol_, descriptor_, failure);
-        if (failure) {
-            return error{errc::network, failure.message(), "attach"};
-        }
-        descriptor_ = -1;
-        return std::unique_ptr<stream>{std::make_unique<asio_stream>(std::move(socket))};
-    }
+    result<std::unique_ptr<stream>> attach(reactor& here) override;
 
 private:
     int descriptor_;
-    asio::ip::tcp protocol_;
 };
 
 class asio_listener final : public listener {
 public:
-    asio_listener(acceptor_type acceptor, asio::ip::tcp protocol)
-        : acceptor_{std::move(acceptor)}, socket_{acceptor_.get_executor()}, protocol_{protocol} {}
+    explicit asio_listener(acceptor_type acceptor)
+        : acceptor_{std::move(acceptor)}, socket_{acceptor_.get_executor()} {}
 
     void accept(std::unique_ptr<incoming_stream>& accepted, io_completion& done) override {
         acceptor_.async_accept(
@@ -196,28 +96,53 @@ public:
 private:
     boost::system::error_code release(std::unique_ptr<incoming_stream>& accepted) {
         boost::system::error_code failure;
+        // What was accepted blocks until it is told not to, whoever reads it then.
+        socket_.native_non_blocking(true, failure);
         auto descriptor = socket_.release(failure);
         if (!failure) {
-            accepted = std::make_unique<asio_incoming>(descriptor, protocol_);
+            accepted = std::make_unique<asio_incoming>(descriptor);
         }
         return failure;
     }
 
     acceptor_type acceptor_;
     socket_type socket_;
-    asio::ip::tcp protocol_;
 };
 
 class asio_reactor final : public reactor {
 public:
-    asio_reactor() : context_{1}, work_{context_.get_executor()} {}
+    // Only the core's own thread starts operations; other threads post, which stays safe.
+    // Only the core's own thread starts operations; other threads post, which stays safe.
+    asio_reactor()
+        : context_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE_IO}, work_{context_.get_executor()},
+          streams_event_{context_, streams_.descriptor()} {}
+    ~asio_reactor() override { streams_event_.release(); }
 
     std::size_t poll() override {
+        auto moved = streams_.poll();
+        if (moved != 0 && ++polls_ % polls_of_streams != 0) {
+            return moved;
+        }
         context_.restart();
-        return context_.poll();
+        return moved + context_.poll();
     }
 
     void wait(std::optional<time_point> deadline) override {
+        if (streams_.ready()) {
+            poll();
+            return;
+        }
+        if (!std::exchange(streams_awaited_, true)) {
+            streams_event_.async_wait(
+                asio::posix::stream_descriptor::wait_read,
+                asio::bind_allocator(pool_allocator<std::byte>{},
+                                     [this](boost::system::error_code failure) {
+                                         streams_awaited_ = false;
+                                         if (!failure) {
+                                             streams_.poll();
+                                         }
+                                     }));
+        }
         context_.restart();
         if (!deadline) {
             context_.run_one();
@@ -256,8 +181,7 @@ public:
             return error{errc::network,
                          "cannot listen on " + local.text() + ": " + failure.message()};
         }
-        return std::unique_ptr<listener>{
-            std::make_unique<asio_listener>(std::move(acceptor), address->protocol())};
+        return std::unique_ptr<listener>{std::make_unique<asio_listener>(std::move(acceptor))};
     }
 
     void connect(const endpoint& remote, std::unique_ptr<stream>& connected,
@@ -273,7 +197,7 @@ public:
             *address, [this, attempt, &connected, &done](boost::system::error_code failure) {
                 connecting_.erase(&done);
                 if (!failure) {
-                    connected = std::make_unique<asio_stream>(std::move(attempt->socket));
+                    failure = adopt(attempt->socket, connected);
                 }
                 done.complete(done, {code_of(failure), 0});
             });
@@ -288,18 +212,42 @@ public:
 
     void* io_context() noexcept override { return &context_; }
 
+    asio_streams& streams() noexcept { return streams_; }
+
 private:
+    // While streams are busy, one look in this many is for everything else.
+    static constexpr unsigned polls_of_streams = 4;
+
+    boost::system::error_code adopt(socket_type& socket, std::unique_ptr<stream>& connected) {
+        boost::system::error_code failure;
+        socket.native_non_blocking(true, failure);
+        auto opened = streams_.open(socket.release(failure));
+        if (!opened) {
+            return asio::error::no_descriptors;
+        }
+        connected = std::move(*opened);
+        return failure;
+    }
+
     struct pending_connect {
         explicit pending_connect(socket_type value) : socket{std::move(value)} {}
         socket_type socket;
     };
 
+    asio_streams streams_;
     asio::io_context context_;
     asio::executor_work_guard<executor_type> work_;
+    asio::posix::stream_descriptor streams_event_;
+    bool streams_awaited_ = false;
+    unsigned polls_ = 0;
     std::unordered_map<io_completion*, pending_connect*> connecting_;
 };
 
 }  // namespace
+
+result<std::unique_ptr<stream>> asio_incoming::attach(reactor& here) {
+    return static_cast<asio_reactor&>(here).streams().open(std::exchange(descriptor_, -1));
+}
 
 std::unique_ptr<reactor> make_asio_reactor() { return std::make_unique<asio_reactor>(); }
 
