@@ -8,7 +8,7 @@
 namespace cohort {
 namespace {
 
-const std::string& cache_status(const cached_item& item, const cache_routes& routes) {
+const header_line& cache_status(const cached_item& item, const cache_routes& routes) {
     if (item.hit) {
         return routes.status_hit;
     }
@@ -18,8 +18,9 @@ const std::string& cache_status(const cached_item& item, const cache_routes& rou
 }  // namespace
 
 cache_routes::cache_routes(entities& table, const std::string& node_name)
-    : items{&table}, status_hit{cache_hit(node_name)}, status_stored{cache_miss(node_name, true)},
-      status_missing{cache_miss(node_name, false)} {}
+    : items{&table}, status_hit{"Cache-Status", cache_hit(node_name)},
+      status_stored{"Cache-Status", cache_miss(node_name, true)},
+      status_missing{"Cache-Status", cache_miss(node_name, false)} {}
 
 task<response> answer_get(request incoming, const cache_routes* routes) {
     auto key = incoming.path("key");
@@ -32,18 +33,18 @@ task<response> answer_get(request incoming, const cache_routes* routes) {
     }
     const auto& status = cache_status(*found, *routes);
     if (!found->present) {
-        co_return problem(404, "no such key").header("Cache-Status", status);
+        co_return problem(404, "no such key").header(status);
     }
     auto tag = etag(found->version);
     auto stored_for = this_core().turn_time() - found->since;
     if (matches_etag(incoming, tag)) {
-        co_return not_modified(tag).header("Age", age(stored_for)).header("Cache-Status", status);
+        co_return not_modified(tag).header("Age", age(stored_for)).header(status);
     }
     auto type = found->text ? "text/plain; charset=utf-8" : "application/octet-stream";
     co_return ok(std::move(found->content), type)
         .header("ETag", tag)
         .header("Age", age(stored_for))
-        .header("Cache-Status", status);
+        .header(status);
 }
 
 task<response> answer_put(request incoming, const cache_routes* routes) {

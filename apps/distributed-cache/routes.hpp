@@ -18,9 +18,9 @@ struct cache_routes {
 
     entities* items;
     // `Cache-Status` of this node's answers, which are all alike.
-    std::string status_hit;
-    std::string status_stored;
-    std::string status_missing;
+    header_line status_hit;
+    header_line status_stored;
+    header_line status_missing;
 };
 
 /// `GET /cache-data/{key}`: the content with `ETag`, `Age` and `Cache-Status`; 304 when the caller

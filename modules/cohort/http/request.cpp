@@ -51,22 +51,6 @@ trace_parent parse_traceparent(std::string_view value) noexcept {
     return out ? out : trace_parent{};
 }
 
-bool same_header(std::string_view left, std::string_view right) noexcept {
-    if (left.size() != right.size()) {
-        return false;
-    }
-    for (std::size_t index = 0; index < left.size(); ++index) {
-        auto lower = [](char character) {
-            return character >= 'A' && character <= 'Z' ? static_cast<char>(character | 0x20)
-                                                        : character;
-        };
-        if (lower(left[index]) != lower(right[index])) {
-            return false;
-        }
-    }
-    return true;
-}
-
 void detail::request_data::reset() noexcept {
     shrink(head);
     shrink(decoded);

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include <cohort/http/detail/recycled.hpp>
+#include <cohort/http/header_name.hpp>
 #include <cohort/http/method.hpp>
 #include <cohort/runtime/message.hpp>
 #include <cohort/world/time.hpp>
@@ -26,9 +27,6 @@ struct trace_parent {
 
 /// Reads a `traceparent` value; all zero when it is malformed.
 [[nodiscard]] trace_parent parse_traceparent(std::string_view value) noexcept;
-
-/// Whether two header names are the same; ASCII letters are compared without case.
-[[nodiscard]] bool same_header(std::string_view left, std::string_view right) noexcept;
 
 namespace detail {
 

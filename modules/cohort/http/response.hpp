@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <cohort/http/detail/recycled.hpp>
+#include <cohort/http/header_name.hpp>
 #include <cohort/runtime/byte_buffer.hpp>
 #include <cohort/world/bytes.hpp>
 #include <cohort/world/result.hpp>
@@ -37,16 +38,22 @@ class response {
 public:
     explicit response(int status = 200) { data_->status = status; }
 
-    /// Adds a header.
+    /// Adds a header. A name that is no token, or a header that is the server's business, does not
+    /// compile.
     ///
-    /// Errors: throws `std::invalid_argument` when the name is no token, when the value holds a
-    /// control
-    ///         character (a line break would let it write headers of its own), or when the header
-    ///         is the server's business. The server answers 500 and none of it reaches the wire.
-    response& header(std::string_view name, std::string_view value) &;
-    response&& header(std::string_view name, std::string_view value) && {
+    /// Errors: throws `std::invalid_argument` when the value holds a control character (a line
+    ///         break would let it write headers of its own). The server answers 500 and none of it
+    ///         reaches the wire.
+    response& header(header_name name, std::string_view value) &;
+    response&& header(header_name name, std::string_view value) && {
         return std::move(header(name, value));
     }
+    /// Adds a header that was checked before.
+    response& header(const header_line& line) & {
+        data_->lines.append(line.text());
+        return *this;
+    }
+    response&& header(const header_line& line) && { return std::move(header(line)); }
 
     /// Replaces the body. A shared body goes to the socket without a copy when it is large.
     response& body(std::string content) &;
