@@ -130,7 +130,7 @@ std::size_t composer::pieces(std::span<std::string_view> out) const {
             out[count++] = piece;
         }
     };
-    for (const auto& body : shared_) {
+    for (const auto& body : std::span{shared_}.subspan(first_shared_)) {
         put(text_.view().substr(from, body.offset - from));
         put(body.content.view());
         from = body.offset;
@@ -145,20 +145,23 @@ std::size_t composer::pieces(std::span<std::string_view> out) const {
 void composer::consume(std::size_t size) {
     COHORT_ASSERT(size <= this->size(), "more bytes were sent than there were");
     while (size > 0) {
-        auto text_end = shared_.empty() ? text_.size() : shared_.front().offset;
+        auto text_end = shared().empty() ? text_.size() : shared().front().offset;
         auto part = std::min(size, text_end - sent_);
         sent_ += part;
         size -= part;
         if (size == 0) {
             break;
         }
-        auto& body = shared_.front();
+        auto& body = shared().front();
         part = std::min(size, body.content.size());
         body.content = body.content.slice(part, body.content.size() - part);
         shared_size_ -= part;
         size -= part;
         if (body.content.empty()) {
-            shared_.pop_front();
+            if (++first_shared_ * 2 > shared_.size()) {
+                shared_.erase(shared_.begin(), shared_.begin() + std::ptrdiff_t(first_shared_));
+                first_shared_ = 0;
+            }
         }
     }
     if (empty()) {
@@ -168,7 +171,7 @@ void composer::consume(std::size_t size) {
         // A connection that is never quite idle must not keep all that it ever sent.
         std::memmove(text_.data(), text_.data() + sent_, text_.size() - sent_);
         text_.truncate(text_.size() - sent_);
-        for (auto& body : shared_) {
+        for (auto& body : shared()) {
             body.offset -= sent_;
         }
         sent_ = 0;

@@ -2,9 +2,9 @@
 
 #include <array>
 #include <cstddef>
-#include <deque>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include <cohort/http/response.hpp>
 #include <cohort/world/time.hpp>
@@ -63,10 +63,16 @@ private:
         bytes content;
     };
 
+    [[nodiscard]] std::span<shared_body> shared() noexcept {
+        return std::span{shared_}.subspan(first_shared_);
+    }
+
     byte_buffer text_;
     std::size_t sent_ = 0;
     std::size_t shared_size_ = 0;
-    std::deque<shared_body> shared_;
+    // Those from `first_shared_` on are not sent yet. No deque: moving one allocates.
+    std::vector<shared_body> shared_;
+    std::size_t first_shared_ = 0;
 };
 
 }  // namespace cohort
