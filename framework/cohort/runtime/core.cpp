@@ -154,9 +154,6 @@ void core::fail_reply(handle pending, error why) noexcept {
 }
 
 void core::unqueue(fiber& line) noexcept {
-    if (std::erase(deferred_, &line) != 0) {
-        return;
-    }
     fiber* before = nullptr;
     for (auto* each = run_head_; each != nullptr; before = each, each = each->next) {
         if (each == &line) {
@@ -495,7 +492,7 @@ void core::probe_queue() noexcept {
 // messages and by time. A core that may spin looks at its rings first, because an answer of another
 // core comes faster than a poll.
 bool core::poll_due() const noexcept {
-    if (run_head_ == nullptr && (spin_time_ < spin_min || !deferred_.empty())) {
+    if (run_head_ == nullptr && spin_time_ < spin_min) {
         return true;
     }
     return messages_unpolled_ >= messages_per_turn || turn_time_ - polled_at_ >= poll_interval;
@@ -512,16 +509,10 @@ bool core::turn() {
         messages_unpolled_ = 0;
         worked |= reactor_->poll() != 0;
     }
-    for (auto* line : deferred_) {
-        if ((line->flags & fiber::parked) == 0) {
-            enqueue(*line);
-        }
-    }
-    deferred_.clear();
     probe_queue();
     worked |= run_queue();
     flush();
-    return worked || run_head_ != nullptr || !urgent_.empty() || !deferred_.empty();
+    return worked || run_head_ != nullptr || !urgent_.empty();
 }
 
 bool core::incoming() noexcept {
@@ -533,7 +524,7 @@ bool core::incoming() noexcept {
 }
 
 bool core::has_work() noexcept {
-    if (run_head_ != nullptr || !urgent_.empty() || !deferred_.empty() || incoming()) {
+    if (run_head_ != nullptr || !urgent_.empty() || incoming()) {
         return true;
     }
     return std::any_of(links_.begin(), links_.end(), [](const link& to) {

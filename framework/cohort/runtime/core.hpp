@@ -128,11 +128,6 @@ public:
         run_tail_ = &line;
     }
 
-    /// Makes a fiber ready in the next turn, behind what I/O brings until then.
-    void defer(fiber& line) {
-        line.state = run_state::ready;
-        deferred_.push_back(&line);
-    }
     /// Takes a ready fiber out of the run queue; linear in the queue's length.
     void unqueue(fiber& line) noexcept;
 
@@ -329,7 +324,6 @@ private:
     cell_keeper* keeper_;
     core_counters counters_;
     std::vector<urgent_command> urgent_;
-    std::vector<fiber*> deferred_;  // ready, and in the run queue from the next turn on
 
     runtime& owner_;
     std::unique_ptr<cohort::reactor> reactor_;

@@ -56,18 +56,6 @@ struct [[nodiscard]] yield {
     void await_resume() const noexcept {}
 };
 
-/// Goes on in the next turn of the core's loop: after everything that is ready now, and after what
-/// I/O brings until then. For work that pays better when it comes last, such as reading from a peer
-/// that has just been answered.
-struct [[nodiscard]] next_turn {
-    bool await_ready() const noexcept { return false; }
-    void await_suspend(std::coroutine_handle<> here) const noexcept {
-        auto& line = suspend_current(here, run_state::running);
-        this_core().defer(line);
-    }
-    void await_resume() const noexcept {}
-};
-
 namespace detail {
 
 /// Base of awaiters whose operation holds a pointer into the frame.

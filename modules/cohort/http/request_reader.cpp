@@ -24,11 +24,105 @@ constexpr std::size_t body_reserve_bytes_max = 64 * 1024;
 // asserts it instead of asking for more.
 constexpr std::size_t chunk_tail_bytes_min = 5;
 
+/// A version that looks like HTTP and is not spoken here.
+bool other_version(std::string_view line) {
+    auto version = line.substr(line.rfind(' ') + 1);
+    auto digit = [](char character) { return character >= '0' && character <= '9'; };
+    return version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) &&
+           version[6] == '.' && digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0";
+}
+
+detail::text_slice part(detail::text_slice whole, std::size_t begin, std::size_t end) {
+    return {whole.offset + static_cast<std::uint32_t>(begin),
+            static_cast<std::uint32_t>(end - begin)};
+}
+
+/// Where the path begins in a target of the absolute form, as sent to proxies: behind the
+/// authority.
+broken_request skip_authority(std::string_view target, std::size_t& begin) {
+    auto scheme = target.find("://");
+    if (scheme == std::string_view::npos || (!same_header(target.substr(0, scheme), "http") &&
+                                             !same_header(target.substr(0, scheme), "https"))) {
+        return {400, "the target must be a path"};
+    }
+    begin = std::min(target.find_first_of("/?", scheme + 3), target.size());
+    auto authority = target.substr(scheme + 3, begin - scheme - 3);
+    if (authority.empty() || authority.find('@') != std::string_view::npos) {
+        return {400, "the authority of the target is malformed"};
+    }
+    return {};
+}
+
+/// Splits the path at its slashes and then decodes each segment, so that an escaped slash stays
+/// inside. `path` is empty or begins with a slash.
+broken_request decode_path(std::string_view path, detail::request_data& out,
+                           const request_limits& limits) {
+    if (path.size() <= 1) {
+        return {};
+    }
+    auto escapes = path.find('%') != std::string_view::npos;
+    if (!escapes) {
+        out.decoded = path;
+    }
+    for (auto begin = std::size_t{1}; begin <= path.size();) {
+        if (out.segments.size() == limits.segment_count_max) {
+            return {414, "the path has too many segments"};
+        }
+        auto end = std::min(path.find('/', begin), path.size());
+        auto at = begin;
+        auto size = end - begin;
+        if (escapes) {
+            at = out.decoded.size();
+            if (!percent_decode(path.substr(begin, size), out.decoded)) {
+                return {400, "the path has a broken percent escape"};
+            }
+            size = out.decoded.size() - at;
+        }
+        out.segments.push_back({static_cast<std::uint32_t>(at), static_cast<std::uint32_t>(size)});
+        begin = end + 1;
+    }
+    return {};
+}
+
+/// Finds path and query in the target.
+broken_request take_target(detail::request_data& out, const request_limits& limits) {
+    auto target = out.target.in(out.head);
+    if (out.method == method::connect) {
+        return {501, "CONNECT is not offered"};
+    }
+    if (target.find('#') != std::string_view::npos) {
+        return {400, "a request target has no fragment"};
+    }
+    if (target == "*") {
+        out.path = out.target;
+        return out.method == method::options
+                   ? broken_request{}
+                   : broken_request{400, "the target * is for OPTIONS only"};
+    }
+    auto begin = std::size_t{0};
+    if (target[0] != '/') {
+        if (auto broken = skip_authority(target, begin); broken.status != 0) {
+            return broken;
+        }
+    }
+    auto question = std::min(target.find('?', begin), target.size());
+    out.path = part(out.target, begin, question);
+    if (question < target.size()) {
+        out.query = part(out.target, question + 1, target.size());
+    }
+    auto path = out.path.in(out.head);
+    if (path.empty()) {
+        // No path is the path "/"; there is one to point at in "://".
+        out.path = part(out.target, target.find('/'), target.find('/') + 1);
+    }
+    return decode_path(path, out, limits);
+}
+
 // Beast reads the syntax; this class keeps what it finds as offsets into the request's own head,
 // which costs a third less than Beast's own message type and allocates nothing.
 class syntax final : public beast_http::basic_parser<true> {
 public:
-    syntax(detail::request_data& out, const request_limits& limits) : out_{out} {
+    syntax(detail::request_data& out, const request_limits& limits) : out_{out}, limits_{limits} {
         // Lines and headers are counted before Beast sees them, so that its own limit, which counts
         // what one call was given, never decides.
         header_limit(
@@ -42,12 +136,16 @@ public:
         head_size_ = out_.head.size();
         auto size = head_size_ - offset;
         auto used = put(boost::asio::const_buffer{out_.head.data() + offset, size}, error);
-        if (error == beast_http::error::body_limit) {
-            failure_ = {413, "the body is over the limit"};
-        } else if (used != size ||
-                   (whole ? error.failed() : error != beast_http::error::need_more)) {
-            set_failure(
-                {400, offset == 0 ? "the request line is malformed" : "a header is malformed"});
+        auto fits = whole ? !error.failed() : error == beast_http::error::need_more;
+        if (!COHORT_LIKELY(used == size && fits)) {
+            if (error == beast_http::error::body_limit) {
+                failure_ = {413, "the body is over the limit"};
+            } else if (error == beast_http::error::bad_version && other_version(first_line())) {
+                set_failure({505, "the versions here are HTTP/1.1 and HTTP/1.0"});
+            } else {
+                set_failure(
+                    {400, line_done_ ? "a header is malformed" : "the request line is malformed"});
+            }
         }
         return failure_.status == 0;
     }
@@ -68,6 +166,9 @@ private:
             failure_ = failure;
         }
     }
+    [[nodiscard]] std::string_view first_line() const {
+        return std::string_view{out_.head}.substr(0, out_.head.find('\r'));
+    }
     void refuse(beast_error& error, broken_request failure) {
         set_failure(failure);
         error = beast_http::error::bad_value;
@@ -84,11 +185,16 @@ private:
     }
 
     void on_request_impl(beast_http::verb, boost::beast::string_view method_text,
-                         boost::beast::string_view target, int version, beast_error&) override {
+                         boost::beast::string_view target, int version,
+                         beast_error& error) override {
+        line_done_ = true;
         out_.method_name = slice(method_text);
         out_.method = method_of(out_.method_name.in(out_.head));
         out_.target = slice(target);
         out_.minor_version = version == 10 ? 0 : 1;
+        if (auto broken = take_target(out_, limits_); broken.status != 0) {
+            refuse(error, broken);
+        }
     }
     void on_response_impl(int, boost::beast::string_view, int, beast_error&) override {}
 
@@ -148,94 +254,63 @@ private:
     void on_finish_impl(beast_error&) override {}
 
     detail::request_data& out_;
+    const request_limits& limits_;
     std::size_t head_size_ = 0;
     std::uint64_t chunk_left_ = 0;
     broken_request failure_;
     int hosts_ = 0;
+    bool line_done_ = false;
     bool head_done_ = false;
     bool has_length_ = false;
     bool expects_continue_ = false;
 };
 
-/// A version that looks like HTTP and is not spoken here.
-bool other_version(std::string_view line) {
-    auto version = line.substr(line.rfind(' ') + 1);
-    auto digit = [](char character) { return character >= '0' && character <= '9'; };
-    return version.size() == 8 && version.starts_with("HTTP/") && digit(version[5]) &&
-           version[6] == '.' && digit(version[7]) && version != "HTTP/1.1" && version != "HTTP/1.0";
-}
-
-/// Finds path and query in the target.
-broken_request split_target(detail::request_data& out) {
-    auto target = out.target.in(out.head);
-    if (out.method == method::connect) {
-        return {501, "CONNECT is not offered"};
-    }
-    if (target.find('#') != std::string_view::npos) {
-        return {400, "a request target has no fragment"};
-    }
-    auto begin = std::size_t{0};
-    if (target == "*") {
-        out.path = out.target;
-        return out.method == method::options
-                   ? broken_request{}
-                   : broken_request{400, "the target * is for OPTIONS only"};
-    }
-    if (target[0] != '/') {
-        // The absolute form, as sent to proxies: what follows the authority is the path.
-        auto scheme = target.find("://");
-        if (scheme == std::string_view::npos || (!same_header(target.substr(0, scheme), "http") &&
-                                                 !same_header(target.substr(0, scheme), "https"))) {
-            return {400, "the target must be a path"};
-        }
-        begin = std::min(target.find_first_of("/?", scheme + 3), target.size());
-        auto authority = target.substr(scheme + 3, begin - scheme - 3);
-        if (authority.empty() || authority.find('@') != std::string_view::npos) {
-            return {400, "the authority of the target is malformed"};
-        }
-        if (begin == target.size() || target[begin] == '?') {
-            // No path is the path "/"; there is one to point at in "://".
-            out.path = {out.target.offset + static_cast<std::uint32_t>(scheme) + 1, 1};
-        }
-    }
-    auto question = std::min(target.find('?', begin), target.size());
-    if (out.path.size == 0) {
-        out.path = {out.target.offset + static_cast<std::uint32_t>(begin),
-                    static_cast<std::uint32_t>(question - begin)};
-    }
-    if (question < target.size()) {
-        out.query = {out.target.offset + static_cast<std::uint32_t>(question) + 1,
-                     static_cast<std::uint32_t>(target.size() - question - 1)};
-    }
-    return {};
-}
-
-/// Splits the path at its slashes and then decodes each segment, so that an escaped slash stays
-/// inside.
-broken_request decode_path(detail::request_data& out, const request_limits& limits) {
-    auto path = out.path.in(out.head);
-    if (path == "*" || path == "/") {
-        return {};
-    }
-    out.decoded.reserve(path.size());
-    while (!path.empty()) {
-        path.remove_prefix(1);  // the slash before the segment
-        auto raw = path.substr(0, path.find('/'));
-        if (out.segments.size() == limits.segment_count_max) {
-            return {414, "the path has too many segments"};
-        }
-        auto offset = out.decoded.size();
-        if (!percent_decode(raw, out.decoded)) {
-            return {400, "the path has a broken percent escape"};
-        }
-        out.segments.push_back({static_cast<std::uint32_t>(offset),
-                                static_cast<std::uint32_t>(out.decoded.size() - offset)});
-        path.remove_prefix(raw.size());
-    }
-    return {};
-}
-
 }  // namespace
+
+/// Finds the end of the headers and what is wrong with their lines, however they arrive.
+struct header_lines {
+    enum class verdict : std::uint8_t { whole, need_more, broken };
+
+    /// `text` begins where the headers begin, and has grown since the last call.
+    verdict scan(std::string_view text, const request_limits& limits) {
+        for (;;) {
+            auto line_end = text.find('\n', scanned);
+            if ((line_end == std::string_view::npos ? text.size() : line_end + 1) >
+                limits.header_bytes_max) {
+                return fail({431, "the headers are over the limit"});
+            }
+            if (line_end == std::string_view::npos) {
+                scanned = text.size();
+                return verdict::need_more;
+            }
+            if (line_end == line_begin || text[line_end - 1] != '\r') {
+                return fail({400, "a line ends without a carriage return"});
+            }
+            scanned = line_end + 1;
+            if (line_end - line_begin == 1) {
+                return verdict::whole;
+            }
+            if (text[line_begin] == ' ' || text[line_begin] == '\t') {
+                return fail({400, "a header is folded"});
+            }
+            if (++count > limits.header_count_max) {
+                return fail({431, "there are too many headers"});
+            }
+            line_begin = scanned;
+        }
+    }
+
+    std::size_t scanned = 0;  // of the text; all of it when its last line has no end yet
+    std::size_t line_begin = 0;
+    std::size_t count = 0;
+    broken_request failure;
+
+private:
+    verdict fail(broken_request why) {
+        failure = why;
+        return verdict::broken;
+    }
+};
 
 struct request_reader::machine {
     enum class phase : std::uint8_t { line, fields, body };
@@ -256,6 +331,8 @@ struct request_reader::machine {
         scanned = 0;
     }
 
+    detail::request_data& begin_request();
+    bool take_head();
     bool take_line();
     bool take_fields();
     bool check_head();
@@ -267,10 +344,9 @@ struct request_reader::machine {
     std::size_t capacity = 0;
     std::size_t begin = 0;
     std::size_t end = 0;
-    std::size_t scanned =
-        0;  // bytes behind `begin` that hold no end of a line that is not known yet
-    std::size_t line_begin = 0;  // of the header line that is being scanned, behind `begin`
-    std::size_t header_count = 0;
+    // Bytes behind `begin` that hold no end of a line that is not known yet.
+    std::size_t scanned = 0;
+    header_lines lines;
     std::optional<request> current;
     std::optional<syntax> parser;
     broken_request failure;
@@ -278,6 +354,35 @@ struct request_reader::machine {
     bool skipped_blank_line = false;
     bool expectation = false;
 };
+
+detail::request_data& request_reader::machine::begin_request() {
+    auto& data = current.emplace().data();
+    parser.emplace(data, limits);
+    return data;
+}
+
+/// The common case: a head that is here whole and has nothing odd in its lines goes to Beast in one
+/// piece. Everything else is left to the steps below, which find out what is odd.
+bool request_reader::machine::take_head() {
+    auto text = unread();
+    auto line_end = text.find('\n', scanned);
+    if (line_end == std::string_view::npos || line_end < 2 || text[0] == '\r' ||
+        line_end > limits.line_bytes_max + 1 || text[line_end - 1] != '\r') {
+        return false;
+    }
+    auto fields = text.substr(line_end + 1);
+    auto whole = header_lines{};
+    if (whole.scan(fields, limits) != header_lines::verdict::whole) {
+        return false;
+    }
+    auto size = line_end + 1 + whole.scanned;
+    begin_request().head.assign(text.data(), size);
+    if (!parser->put_head(0, true)) {
+        return fail(parser->failure());
+    }
+    consume(size);
+    return check_head();
+}
 
 bool request_reader::machine::take_line() {
     if (begin == end) {
@@ -310,62 +415,32 @@ bool request_reader::machine::take_line() {
         return fail({400, "a line ends without a carriage return"});
     }
     auto line = text.substr(0, line_end + 1);
-    if (other_version(line.substr(0, line.size() - 2))) {
-        return fail({505, "the versions here are HTTP/1.1 and HTTP/1.0"});
-    }
-    auto& data = current.emplace().data();
-    data.head = line;
-    parser.emplace(data, limits);
+    begin_request().head = line;
     if (!parser->put_head(0, false)) {
         return fail(parser->failure());
     }
-    if (auto broken = split_target(data); broken.status != 0) {
-        return fail(broken);
-    }
-    if (auto broken = decode_path(data, limits); broken.status != 0) {
-        return fail(broken);
-    }
     consume(line.size());
-    line_begin = 0;
-    header_count = 0;
+    lines = {};
     at = phase::fields;
     return true;
 }
 
 bool request_reader::machine::take_fields() {
     auto text = unread();
-    for (;;) {
-        auto line_end = text.find('\n', scanned);
-        if ((line_end == std::string_view::npos ? text.size() : line_end + 1) >
-            limits.header_bytes_max) {
-            return fail({431, "the headers are over the limit"});
-        }
-        if (line_end == std::string_view::npos) {
-            scanned = text.size();
-            return false;
-        }
-        if (line_end == line_begin || text[line_end - 1] != '\r') {
-            return fail({400, "a line ends without a carriage return"});
-        }
-        scanned = line_end + 1;
-        if (line_end - line_begin == 1) {
-            break;
-        }
-        if (text[line_begin] == ' ' || text[line_begin] == '\t') {
-            return fail({400, "a header is folded"});
-        }
-        if (++header_count > limits.header_count_max) {
-            return fail({431, "there are too many headers"});
-        }
-        line_begin = scanned;
+    auto verdict = lines.scan(text, limits);
+    if (verdict == header_lines::verdict::need_more) {
+        return false;
+    }
+    if (verdict == header_lines::verdict::broken) {
+        return fail(lines.failure);
     }
     auto& data = current->data();
     auto offset = data.head.size();
-    data.head.append(text.substr(0, scanned));
+    data.head.append(text.substr(0, lines.scanned));
     if (!parser->put_head(offset, true)) {
         return fail(parser->failure());
     }
-    consume(scanned);
+    consume(lines.scanned);
     return check_head();
 }
 
@@ -471,7 +546,7 @@ request_reader::state request_reader::next(request& out) {
     auto& self = *machine_;
     auto ready = self.failure.status == 0;
     if (ready && self.at == machine::phase::line) {
-        ready = self.take_line();
+        ready = self.take_head() || (self.failure.status == 0 && self.take_line());
     }
     if (ready && self.at == machine::phase::fields) {
         ready = self.take_fields();

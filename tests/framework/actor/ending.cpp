@@ -68,10 +68,10 @@ behavior<pokes> working_actor(context<pokes> self, worker* pool, int* destroyed)
     co_await self.sleep(1h);
 }
 
-behavior<pokes> deferring_actor(context<pokes>, int* destroyed) {
+behavior<pokes> yielding_actor(context<pokes> self, int* destroyed) {
     auto guard = trace{destroyed};
     for (;;) {
-        co_await next_turn{};
+        co_await self.yield();
     }
 }
 
@@ -124,10 +124,10 @@ CO_TEST(stop, ends_a_ready_actor) {
     EXPECT_EQ(destroyed, 1);
 }
 
-CO_TEST(stop, ends_an_actor_that_waits_for_the_next_turn) {
+CO_TEST(stop, ends_actors_that_are_ready_in_the_queue_and_parked) {
     int destroyed = 0;
-    auto target = self.spawn(deferring_actor, &destroyed);
-    auto parked = self.spawn(deferring_actor, &destroyed);
+    auto target = self.spawn(yielding_actor, &destroyed);
+    auto parked = self.spawn(yielding_actor, &destroyed);
     co_await self.yield();
     co_await self.yield();
     park(self.core(), parked.address());

@@ -285,7 +285,6 @@ task<void> connection::write() {
 // -- the connection ------------------------------------------------------------------------------
 
 task<void> connection::read() {
-    bool read_last = true;
     for (;;) {
         auto step = take_requests();
         if (step == step::close) {
@@ -302,15 +301,6 @@ task<void> connection::read() {
             }
             continue;
         }
-        if (!std::exchange(read_last, true)) {
-            // The answers go out first: a read behind them finds the client's next request more
-            // often than not, where a read before them costs a call that finds nothing.
-            co_await next_turn{};
-            if (failed_) {
-                co_return;
-            }
-            continue;
-        }
         note_progress();
         auto room = std::as_writable_bytes(reader_.prepare());
         COHORT_ASSERT(!room.empty(), "a reader whose requests were taken has room");
@@ -321,7 +311,6 @@ task<void> connection::read() {
         if (outcome.code == errc::ok) {
             last_read_ = home_.turn_time();
             reader_.commit(outcome.bytes);
-            read_last = false;
             continue;
         }
         if (outcome.code == errc::end_of_stream) {
