@@ -55,7 +55,29 @@ runtime::runtime(cohort::world& world, cell_keeper& keeper, runtime_options opti
 runtime::~runtime() {
     request_stop();
     join();
+    if (!drained()) {
+        drain_here();
+    }
     cores_.clear();
+}
+
+void runtime::drain_here() noexcept {
+    auto on_each = [&](auto action) {
+        for (auto& each : cores_) {
+            auto* outer = std::exchange(current_core, each.get());
+            action(*each);
+            current_core = outer;
+        }
+    };
+    // Before the first turn, so that nothing begins now that never ran.
+    on_each([&](core& here) { keeper_.stop_all(here); });
+    for (bool worked = true; worked && !drained();) {
+        worked = false;
+        on_each([&](core& here) { worked |= here.step() == core::progress::worked; });
+    }
+    if (!drained()) {
+        on_each([&](core& here) { keeper_.abandon_all(here); });
+    }
 }
 
 void runtime::start() {

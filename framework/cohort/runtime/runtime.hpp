@@ -41,7 +41,8 @@ public:
     runtime(cohort::world& world, cell_keeper& keeper, runtime_options options);
     runtime(const runtime&) = delete;
     runtime& operator=(const runtime&) = delete;
-    /// Stops and joins when that was not done.
+    /// Stops and joins when that was not done. The actors of cores that nobody ran end in the
+    /// calling thread, without being run.
     ~runtime();
 
     [[nodiscard]] cohort::world& world() const noexcept { return world_; }
@@ -96,6 +97,7 @@ public:
 private:
     friend class core;
     void core_drained() noexcept;
+    void drain_here() noexcept;
     void watch();
 
     cohort::world& world_;

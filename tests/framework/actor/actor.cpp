@@ -359,5 +359,39 @@ CO_TEST(sleep, has_its_whole_time_also_after_a_long_slice) {
     EXPECT_TRUE(value.has_value());
 }
 
+behavior<prompt> never_run(context<prompt> self, std::shared_ptr<int> held, bool* ran) {
+    *ran = true;
+    auto message = co_await self.receive();
+}
+
+void build_and_drop(system& node, const std::shared_ptr<int>& held, bool* ran,
+                    std::vector<exit_reason>* exits) {
+    static_cast<void>(node.spawn(never_run, held, ran));
+    auto target = node.spawn_on_with(
+        1, {.on_exit = [exits](exit_reason why) { exits->push_back(why); }}, never_run, held, ran);
+    node.tell(target, answer_now{});
+    EXPECT_EQ(held.use_count(), 3);
+}
+
+TEST(system, that_was_never_started_ends_its_actors_without_running_them) {
+    for (bool simulated : {false, true}) {
+        auto held = std::make_shared<int>(1);
+        auto exits = std::vector<exit_reason>{};
+        bool ran = false;
+        auto answer = std::future<result<int>>{};
+        {
+            auto world = simulated_world{};
+            auto node = simulated ? std::make_unique<system>(world, runtime_options{.cores = 2})
+                                  : std::make_unique<system>(runtime_options{.cores = 2});
+            build_and_drop(*node, held, &ran, &exits);
+            answer = node->ask<answer_now>(node->spawn(answer_after, 1ms), 1h);
+        }
+        EXPECT_FALSE(ran);
+        EXPECT_EQ(held.use_count(), 1);
+        EXPECT_EQ(exits, std::vector{exit_reason::stopped});
+        EXPECT_EQ(answer.get().error(), errc::terminated);
+    }
+}
+
 }  // namespace
 }  // namespace cohort
