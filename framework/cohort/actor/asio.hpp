@@ -59,8 +59,8 @@ auto async_ask(system& owner, const ref<P>& target, M request, duration within,
         using state_type = detail::outside_asio_ask<M, P, decltype(handler)>;
         auto state = std::make_shared<state_type>(std::move(handler));
         owner.runtime().post(
-            to.address().core(), [state = std::move(state), to, limit,
-                                  content = std::move(content)](core& here) mutable {
+            detail::core_for(to.where()), [state = std::move(state), to, limit,
+                                           content = std::move(content)](core& here) mutable {
                 detail::spawn_plain(here, nullptr, &state_type::body, std::move(state), to, limit,
                                     std::move(content));
             });

@@ -73,6 +73,9 @@ public:
         finish();
     }
 
+protected:
+    [[nodiscard]] pending_answer& record() noexcept { return *this; }
+
 private:
     void release() noexcept {
         auto& home = this_core();
@@ -90,8 +93,8 @@ private:
     result<T> answer_{errc::no_reply};
 };
 
-/// Answers the ask behind `pending`, on whatever core it waits. Late answers are counted and
-/// dropped.
+/// Answers the ask behind `pending`, on whatever core or node it waits. Late answers are counted
+/// and dropped.
 template <class T>
 void send_reply(handle pending, result<T> value) {
     auto& here = this_core();
@@ -103,7 +106,13 @@ void send_reply(handle pending, result<T> value) {
         }
         return;
     }
-    here.post(pending.core(), [pending, value = std::move(value)](core&) mutable {
+    bool elsewhere = pending.core() == core_elsewhere;
+    auto home = elsewhere ? reply_token::core(pending) : pending.core();
+    if (elsewhere && home == here.id()) {
+        here.remote().reply(pending, &value);
+        return;
+    }
+    here.post(home, [pending, value = std::move(value)](core&) mutable {
         send_reply<T>(pending, std::move(value));
     });
 }

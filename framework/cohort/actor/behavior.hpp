@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <exception>
 #include <type_traits>
+#include <utility>
+#include <vector>
 
 #include <cohort/actor/context.hpp>
 #include <cohort/task/promise.hpp>
@@ -32,6 +34,7 @@ struct root_promise : promise_base, awaits<root_promise> {
     std::uint32_t parent = none;
     std::uint32_t previous = none;
     std::uint32_t next = none;
+    std::uint32_t protocol = 0;  // see `understands`
 };
 
 /// What an actor's coroutine returns. `P` is the protocol that it understands.
@@ -53,9 +56,32 @@ private:
 
 namespace detail {
 
+/// Numbers the protocols of the program's actors, so that an actor can be asked by a number of four
+/// bytes what it understands. Before `main` only.
+std::uint32_t number_protocol(std::vector<const message_type*> types);
+
+template <class P>
+inline constinit std::uint32_t protocol_number = 0;
+template <class... Messages>
+inline const std::uint32_t protocol_number<protocol<Messages...>> = [] {
+    auto types = std::vector<const message_type*>{};
+    auto add = [&]<class M>(std::type_identity<M>) {
+        types.push_back(&tell_type<M>);
+        if constexpr (has_reply<M>) {
+            types.push_back(&ask_type<M>);
+        }
+    };
+    (add(std::type_identity<Messages>{}), ...);
+    return number_protocol(std::move(types));
+}();
+
 template <class P>
 struct behavior_promise : root_promise {
-    using root_promise::root_promise;
+    template <class... Args>
+    explicit behavior_promise(context_base& self, Args&... args) noexcept
+        : root_promise{self, args...} {
+        protocol = protocol_number<P>;
+    }
     behavior<P> get_return_object() noexcept { return behavior<P>{*this}; }
 };
 

@@ -30,10 +30,11 @@ struct cold_block {
     std::uint32_t parent = root_promise::none;
     std::uint32_t previous = root_promise::none;
     std::uint32_t next = root_promise::none;
+    std::uint32_t protocol = 0;
 
     // Death watch.
-    std::vector<handle> watchers;
-    std::vector<handle> watching;
+    std::vector<actor_address> watchers;
+    std::vector<actor_address> watching;
 
     // How it was started, and how it ends.
     std::unique_ptr<detail::spawn_recipe> recipe;

@@ -40,8 +40,8 @@ cell& spawn_cell(core& here, cell* parent, std::unique_ptr<spawn_recipe> recipe,
 cell& prepare_cell(core& here);
 void launch_cell(core& here, cell& slot, root_promise& root, cell* parent) noexcept;
 
-void watch(core& here, cell& watcher, handle target);
-void unwatch(core& here, cell& watcher, handle target) noexcept;
+void watch(core& here, cell& watcher, const actor_address& target);
+void unwatch(core& here, cell& watcher, const actor_address& target) noexcept;
 void start_task(cell& actor, task<void> body);
 [[nodiscard]] std::string name_of(core& here, cell& actor);
 
@@ -80,12 +80,16 @@ public:
     auto spawn_with(spawn_options options, Function function, Args&&... args) const;
 
     /// Stops an actor: its next suspension is its last, and its destructors run. Overtakes what is
-    /// in its mailbox; a `tell` right before a `stop` to another core may be lost.
+    /// in its mailbox; a `tell` right before a `stop` to another core may be lost. An actor of
+    /// another node is not stopped: tell it to end.
     template <class P>
     void stop(const ref<P>& target) const {
         auto& here = this_core();
         auto address = target.address();
-        if (address.core() == here.id()) {
+        if (target.where().remote()) {
+            here.owner().report({"actor not stopped", name(),
+                                 "an actor of another node is stopped by its own node only"});
+        } else if (address.core() == here.id()) {
             here.keeper().stop(here, address);
         } else {
             here.post(address.core(),
@@ -93,16 +97,16 @@ public:
         }
     }
 
-    /// Asks for one `terminated` when `target` ends; at once when it has ended. Watching twice is
-    /// watching once.
+    /// Asks for one `terminated` when `target` ends, or when its node is gone or is given up; at
+    /// once when it has ended. Watching twice is watching once.
     template <class P>
     void watch(const ref<P>& target) const {
-        detail::watch(this_core(), *cell_, target.address());
+        detail::watch(this_core(), *cell_, target.where());
     }
     /// After this no `terminated` of `target` arrives.
     template <class P>
     void unwatch(const ref<P>& target) const noexcept {
-        detail::unwatch(this_core(), *cell_, target.address());
+        detail::unwatch(this_core(), *cell_, target.where());
     }
 
     [[nodiscard]] sleep_for sleep(duration length) const noexcept { return sleep_for{length}; }

@@ -1,4 +1,5 @@
 #include <cohort/actor/detail/names.hpp>
+#include <cohort/actor/detail/watch.hpp>
 #include <cohort/actor/lifecycle.hpp>
 
 #include <algorithm>
@@ -8,6 +9,8 @@
 
 namespace cohort {
 namespace {
+
+using detail::may_come_back;
 
 constexpr auto none = root_promise::none;
 
@@ -79,70 +82,6 @@ cell* unlink_child(core& here, cell& child) noexcept {
     at.parent = at.previous = at.next = none;
     --parent.cold->children;
     return &parent;
-}
-
-// Whether an actor that is ending may begin again, so that what arrives meanwhile is kept for it.
-bool may_come_back(const cell& actor) noexcept {
-    const auto* cold = actor.cold;
-    if (cold == nullptr || !cold->recipe || cold->stop_asked) {
-        return false;
-    }
-    return cold->reason == exit_reason::failed
-               ? cold->supervision.may_restart()
-               : cold->reason == exit_reason::normal && cold->restart_for_mail;
-}
-
-// death watch
-
-void deliver_terminated(core& here, handle watcher, terminated news) noexcept {
-    auto* target = here.find(watcher);
-    if (target == nullptr || target->cold == nullptr ||
-        ((target->main.flags & fiber::stopping) != 0 && !may_come_back(*target))) {
-        return;
-    }
-    auto& watching = target->cold->watching;
-    auto found = std::find(watching.begin(), watching.end(), news.who);
-    if (found == watching.end()) {
-        return;  // unwatched meanwhile
-    }
-    watching.erase(found);
-    auto* node = make_node<tell_node<terminated>>(system_type<terminated>, std::move(news));
-    here.deliver(watcher, node);
-}
-
-void send_terminated(core& here, handle watcher, terminated news) noexcept {
-    if (watcher.core() == here.id()) {
-        deliver_terminated(here, watcher, std::move(news));
-    } else {
-        here.post(watcher.core(), [watcher, news = std::move(news)](core& home) mutable {
-            deliver_terminated(home, watcher, std::move(news));
-        });
-    }
-}
-
-void add_watcher(core& here, handle target, handle watcher) noexcept {
-    auto* actor = here.find(target);
-    if (actor == nullptr) {
-        send_terminated(here, watcher, {target, exit_reason::normal, nullptr});
-        return;
-    }
-    lifecycle::cold_of(*actor).watchers.push_back(watcher);
-}
-
-void remove_watcher(core& here, handle target, handle watcher) noexcept {
-    auto* actor = here.find(target);
-    if (actor != nullptr && actor->cold != nullptr) {
-        std::erase(actor->cold->watchers, watcher);
-    }
-}
-
-template <class Action>
-void on_core_of(core& here, handle target, Action action) noexcept {
-    if (target.core() == here.id()) {
-        action(here);
-    } else {
-        here.post(target.core(), std::move(action));
-    }
 }
 
 // child tasks
@@ -292,6 +231,7 @@ void destroy_frames(cell& actor) noexcept {
             actor.cold->parent = at.parent;
             actor.cold->previous = at.previous;
             actor.cold->next = at.next;
+            actor.cold->protocol = actor.root->protocol;
         }
         actor.main.resume = nullptr;
         std::exchange(actor.root, nullptr)->frame().destroy();
@@ -315,18 +255,6 @@ void drain_mailbox(core& here, cell& actor) noexcept {
             here.dead_letter(waiting.node, errc::terminated);
         }
         actor.cold->senders.clear();
-    }
-}
-
-void tell_watchers(core& here, cell& actor) noexcept {
-    auto& cold = *actor.cold;
-    auto self = actor.address();
-    for (auto watcher : cold.watchers) {
-        send_terminated(here, watcher, {self, cold.reason, cold.why});
-    }
-    for (auto target : cold.watching) {
-        on_core_of(here, target,
-                   [target, self](core& home) { remove_watcher(home, target, self); });
     }
 }
 
@@ -357,7 +285,7 @@ void terminate(core& here, cell& actor, bool escalates) noexcept {
         last_words(actor.cold->reason);
     }
     drain_mailbox(here, actor);
-    tell_watchers(here, actor);
+    detail::tell_watchers(here, actor);
     auto* parent = unlink_child(here, actor);
     COHORT_ASSERT(actor.cold->children == 0 && actor.cold->tasks == nullptr,
                   "R-6: children and tasks end before their actor");
@@ -742,24 +670,6 @@ void detail::start_task(cell& actor, task<void> body) {
     line->resume = line->body.handle().address();
     here.keeper().adopt(*line);
     here.make_ready(*line);
-}
-
-void detail::watch(core& here, cell& watcher, handle target) {
-    auto& watching = lifecycle::cold_of(watcher).watching;
-    if (std::find(watching.begin(), watching.end(), target) != watching.end()) {
-        return;
-    }
-    watching.push_back(target);
-    auto self = watcher.address();
-    on_core_of(here, target, [target, self](core& home) { add_watcher(home, target, self); });
-}
-
-void detail::unwatch(core& here, cell& watcher, handle target) noexcept {
-    if (watcher.cold != nullptr && std::erase(watcher.cold->watching, target) != 0) {
-        auto self = watcher.address();
-        on_core_of(here, target,
-                   [target, self](core& home) { remove_watcher(home, target, self); });
-    }
 }
 
 }  // namespace cohort

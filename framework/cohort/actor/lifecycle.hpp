@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cohort/actor/cold.hpp>
+#include <cohort/actor/received.hpp>
 #include <cohort/runtime/runtime.hpp>
 
 namespace cohort {
@@ -26,6 +27,18 @@ public:
     /// The actor's cold block, made when it has none.
     static cold_block& cold_of(cell& actor);
 };
+
+/// Whether an actor lists the message in its protocol. What comes from another node is asked this.
+[[nodiscard]] bool understands(const cell& actor, const message_type& type) noexcept;
+
+/// Death watch between nodes: enters a watcher of another node, once however often it asks; tells
+/// it at once when `target` has ended.
+void add_watcher(core& here, handle target, const actor_address& watcher) noexcept;
+void remove_watcher(core& here, handle target, const actor_address& watcher) noexcept;
+/// Takes out the watchers of a node that is gone, by its place in the table of peers.
+void remove_watchers_of(core& here, handle target, std::uint32_t place) noexcept;
+/// Gives a watcher of this core its news; does nothing when it does not watch any more.
+void deliver_terminated(core& here, handle watcher, terminated news) noexcept;
 
 /// Freezes an actor: nothing of it runs until `unpark`, also when what it awaits arrives meanwhile.
 /// Null and stale handles are ignored.

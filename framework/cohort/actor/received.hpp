@@ -13,13 +13,13 @@ namespace cohort {
 /// What a watcher receives when an actor has ended: exactly once, behind everything the actor sent
 /// it.
 struct terminated {
-    handle who;
+    actor_address who;
     exit_reason reason = exit_reason::normal;
     std::shared_ptr<const failure> why;  // set when it failed
 
     template <class P>
     [[nodiscard]] bool is(const ref<P>& target) const noexcept {
-        return who == target.address();
+        return who == target.where();
     }
 };
 

@@ -9,11 +9,22 @@
 
 namespace cohort {
 
+namespace detail {
+
+template <class M>
+[[nodiscard]] const wire_format& wire_of() noexcept {
+    COHORT_ASSERT(wire_slot<M> != nullptr, "a ref comes from another node through a door only");
+    return *wire_slot<M>;
+}
+
+}  // namespace detail
+
 /// The address of an actor that understands `P`: a value of 16 bytes, free to copy and to send. It
 /// does not keep the actor alive; what is sent to an actor that is gone becomes a dead letter, and
 /// an ask of it ends at once with `errc::terminated`.
 ///
-/// A ref to a wider protocol converts to a narrower one.
+/// A ref to a wider protocol converts to a narrower one. An actor of another node answers to the
+/// same verbs.
 ///
 /// Thread: copied anywhere; its verbs are called from actors and tasks on a core.
 template <class P>
@@ -22,14 +33,18 @@ public:
     using protocol_type = P;
 
     ref() = default;
-    explicit ref(handle address) noexcept : address_{address} {}
+    explicit ref(handle address) noexcept : where_{address} {}
+    explicit ref(const actor_address& where) noexcept : where_{where} {}
     template <class Wider>
         requires(!std::is_same_v<Wider, P> && detail::covers<Wider, P>)
-    ref(const ref<Wider>& other) noexcept : address_{other.address()} {}  // NOLINT
+    ref(const ref<Wider>& other) noexcept : where_{other.where()} {}  // NOLINT
 
     /// Whether it was ever set; says nothing about the actor's life.
-    explicit operator bool() const noexcept { return static_cast<bool>(address_); }
-    [[nodiscard]] handle address() const noexcept { return address_; }
+    explicit operator bool() const noexcept { return static_cast<bool>(where_.at); }
+    /// The handle of an actor of this node.
+    [[nodiscard]] handle address() const noexcept { return where_.at; }
+    /// The address of an actor of any node.
+    [[nodiscard]] const actor_address& where() const noexcept { return where_; }
 
     /// Sends a message: at most once, in order between the same two actors, never waiting. A full
     /// mailbox acts by its policy.
@@ -56,14 +71,16 @@ public:
     /// Thread:       call on a core; resumes there.
     /// Errors:       `timeout` (outcome unknown), `overloaded` (certainly not executed),
     ///               `terminated` (certainly not executed where `executed` says so: the actor was
-    ///               gone, or ended before it took the request), `no_reply`.
+    ///               gone, or ended before it took the request), `no_reply`; of another node also
+    ///               `network` (the connection was lost meanwhile: outcome unknown) and
+    ///               `unavailable` (certainly not executed).
     /// Cancellation: dropping the awaiter gives the answer up; the callee may still run the
     ///               request.
     template <class M, class... Args>
     [[nodiscard]] auto ask(ask_deadline until, Args&&... fields) const {
         detail::check_ask<P, M>();
         if constexpr (detail::lists<P, M> && has_reply<M>) {
-            return ask_operation<M>{address_, until.value, std::forward<Args>(fields)...};
+            return ask_operation<M>{where_, until.value, std::forward<Args>(fields)...};
         }
     }
 
@@ -75,7 +92,7 @@ public:
     [[nodiscard]] auto send(Args&&... fields) const {
         detail::check_tell<P, M>();
         if constexpr (detail::lists<P, M>) {
-            return send_operation<M>{address_, M{std::forward<Args>(fields)...}};
+            return send_operation<M>{where_, M{std::forward<Args>(fields)...}};
         }
     }
     template <class M>
@@ -90,8 +107,9 @@ private:
     class [[nodiscard]] ask_operation : public pending_ask<reply_value<M>> {
     public:
         template <class... Args>
-        ask_operation(handle to, deadline until, Args&&... fields)
+        ask_operation(const actor_address& where, deadline until, Args&&... fields)
             : pending_ask<reply_value<M>>{until} {
+            auto to = where.at;
             auto& here = this_core();
             here.counters().asks.add();
             auto header = request_header{this->reply_address(), until};
@@ -103,6 +121,9 @@ private:
                 here.deliver(to, node);
             } else if (!to) {
                 this->fail_now(error{errc::terminated}.with(executed::no));
+            } else if (where.remote()) {
+                auto content = M{std::forward<Args>(fields)...};
+                here.remote().ask(where, detail::wire_of<M>(), &content, this->record(), until);
             } else if (!here.post(to.core(), request{to, header, M{std::forward<Args>(fields)...}},
                                   true)) {
                 here.counters().ring_refused.add();
@@ -126,12 +147,17 @@ private:
     template <class M>
     class [[nodiscard]] send_operation : public pending_ask<void> {
     public:
-        send_operation(handle to, M content)
-            : pending_ask<void>{deadline{time_point::max(), 0}}, to_{to} {
+        send_operation(const actor_address& where, M content)
+            : pending_ask<void>{deadline{time_point::max(), 0}}, to_{where.at} {
             auto& here = this_core();
+            auto to = where.at;
             auto reply = this->reply_address();
             if (!to) {
                 this->fail_now(error{errc::terminated}.with(executed::no));
+                return;
+            }
+            if (where.remote()) {
+                here.remote().send(where, detail::wire_of<M>(), &content, this->record());
                 return;
             }
             auto arrive = [to, reply, content = std::move(content)](core& home) mutable {
@@ -159,7 +185,7 @@ private:
             };
             if (to_.core() == here.id()) {
                 take_back(here);
-            } else {
+            } else if (to_.core() != core_elsewhere) {  // from another node nothing comes back
                 here.post(to_.core(), take_back);
             }
         }
@@ -179,21 +205,21 @@ private:
     template <class M, class Content>
     void tell_payload(Content&& content) const {
         auto& here = this_core();
-        if (COHORT_LIKELY(address_.core() == here.id())) {
-            here.deliver(address_,
-                         make_node<tell_node<M>>(tell_type<M>, std::forward<Content>(content)));
-        } else if (!address_) {
+        auto to = where_.at;
+        if (COHORT_LIKELY(to.core() == here.id())) {
+            here.deliver(to, make_node<tell_node<M>>(tell_type<M>, std::forward<Content>(content)));
+        } else if (!to) {
             here.counters().dead_letters.add();
-        } else if (!here.post(address_.core(),
-                              delivery<M>{address_, M(std::forward<Content>(content))}, true)) {
+        } else if (where_.remote()) {
+            const M& whole = content;
+            here.remote().tell(where_, detail::wire_of<M>(), &whole);
+        } else if (!here.post(to.core(), delivery<M>{to, M(std::forward<Content>(content))},
+                              true)) {
             here.counters().ring_refused.add();
         }
     }
 
-    handle address_;
-    // Which node, and which incarnation of it; peer 0 is this node.
-    std::uint32_t peer_ = 0;
-    std::uint32_t peer_generation_ = 0;
+    actor_address where_;
 };
 
 }  // namespace cohort
@@ -201,6 +227,7 @@ private:
 template <class P>
 struct std::hash<cohort::ref<P>> {
     std::size_t operator()(const cohort::ref<P>& target) const noexcept {
-        return std::hash<cohort::handle>{}(target.address());
+        const auto& where = target.where();
+        return std::hash<cohort::handle>{}({where.at.value + where.peer});
     }
 };

@@ -1,24 +1,25 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include <cohort/actor/ref.hpp>
 #include <cohort/runtime/codec.hpp>
+#include <cohort/runtime/remote.hpp>
 
 namespace cohort {
 
-/// 128 random bits that name one incarnation of a node.
-struct node_uid {
-    std::uint64_t high = 0;
-    std::uint64_t low = 0;
-    friend bool operator==(node_uid, node_uid) noexcept = default;
-};
-
-/// What the codec has to know to write and read refs: who this node is. Pass it as the `context` of
-/// `codec_options`.
+/// What the codec has to know to write and read refs: who this node is, and who the others are.
+/// Pass it as the `context` of `codec_options`.
 struct ref_context : codec_context {
+    /// Knows this node only.
     explicit ref_context(node_uid own) noexcept : self{own} {}
+    explicit ref_context(remote_gateway& way) noexcept
+        : self{way.self()}, cores{way.cores()}, peers{&way} {}
+
     node_uid self;
+    std::uint32_t cores = cores_max;
+    remote_gateway* peers = nullptr;
 };
 
 namespace detail {
@@ -28,6 +29,95 @@ inline constexpr bool protocol_serializable = false;
 template <class... Messages>
 inline constexpr bool protocol_serializable<protocol<Messages...>> =
     (check_serializable<Messages>() && ...);
+
+template <class M>
+struct wire_functions {
+    static result<void> encode(const void* content, byte_buffer& out,
+                               const codec_options& options) {
+        return cohort::encode(*static_cast<const M*>(content), out, options);
+    }
+
+    template <class Node>
+    static result<message*> decode_node(const message_type& type, std::string_view input,
+                                        const codec_options& options) {
+        auto* node = make_node<Node>(type);
+        if (auto done = decode_into(node->payload, input, options); !done) {
+            destroy_message(*node);
+            return std::move(done).error();
+        }
+        return static_cast<message*>(node);
+    }
+    static result<message*> decode(std::string_view input, bool request,
+                                   const codec_options& options) {
+        if constexpr (has_reply<M>) {
+            if (request) {
+                return decode_node<ask_node<M>>(ask_type<M>, input, options);
+            }
+        }
+        return decode_node<tell_node<M>>(tell_type<M>, input, options);
+    }
+
+    static constexpr wire_format make() {
+        auto format = wire_format{.id = message_id<M>(),
+                                  .name = wire_name<M>(),
+                                  .tell = &tell_type<M>,
+                                  .ask = nullptr,
+                                  .encode = &encode,
+                                  .decode = &decode,
+                                  .encode_reply = nullptr,
+                                  .decode_reply = nullptr};
+        if constexpr (has_reply<M>) {
+            using answer_type = result<reply_value<M>>;
+            static_assert(check_serializable<answer_type>());
+            format.ask = &ask_type<M>;
+            format.encode_reply = [](const void* answer, byte_buffer& out,
+                                     const codec_options& options) {
+                return cohort::encode(*static_cast<const answer_type*>(answer), out, options);
+            };
+            format.decode_reply = [](pending_answer& asker, std::string_view input,
+                                     const codec_options& options) -> result<void> {
+                auto answer = answer_type{errc::no_reply};
+                if (auto done = decode_into(answer, input, options); !done) {
+                    return done;
+                }
+                pending_ask<reply_value<M>>::answer(asker, std::move(answer));
+                return {};
+            };
+        }
+        return format;
+    }
+};
+
+template <class M>
+inline constexpr wire_format wire_format_of = wire_functions<M>::make();
+
+/// Enters a message into the program's list. Before `main` only.
+void register_wire_format(const wire_format& format);
+/// Everything that can come from another node: the protocols that pass a door somewhere in the
+/// program.
+[[nodiscard]] const std::vector<const wire_format*>& wire_formats() noexcept;
+
+template <class M>
+bool enter_wire_format() {
+    if (wire_slot<M> == nullptr) {
+        wire_slot<M> = &wire_format_of<M>;
+        register_wire_format(wire_format_of<M>);
+    }
+    return true;
+}
+
+template <class P>
+inline constinit bool door_is_open = false;
+template <class... Messages>
+inline const bool door_is_open<protocol<Messages...>> = (enter_wire_format<Messages>() && ...);
+
+/// A door through which refs of a protocol leave the node or come in: checks, in a sentence, that
+/// every message can travel, and enters them into the program's list.
+template <class P>
+void pass_door() noexcept {
+    static_assert(protocol_serializable<P>);
+    static_cast<void>(&door_is_open<P>);
+}
 
 }  // namespace detail
 
@@ -39,27 +129,41 @@ struct codec<ref<P>> {
 
     template <class Sink>
     static void write(Sink& out, const ref<P>& value) {
-        static_assert(detail::protocol_serializable<P>);
-        auto uid = node_uid{};
-        if constexpr (requires { out.context(); }) {  // the sizing pass has none
-            uid = context_of(out.context()).self;
+        detail::pass_door<P>();
+        auto& known = context_of(out.context());
+        auto uid = known.self;
+        auto there = value.address();
+        if (value.where().remote()) {
+            uid = known.peers == nullptr ? node_uid{} : known.peers->node_of(value.where());
+            there = uid == node_uid{} ? handle{} : value.where().there();
         }
         out.put(uid.high);
         out.put(uid.low);
-        out.put(value.address().value);
+        out.put(there.value);
     }
     static bool read(codec_reader& in, ref<P>& value) {
-        static_assert(detail::protocol_serializable<P>);
+        detail::pass_door<P>();
         auto uid = node_uid{};
-        auto address = handle{};
-        if (!in.get(uid.high) || !in.get(uid.low) || !in.get(address.value)) {
+        auto there = handle{};
+        if (!in.get(uid.high) || !in.get(uid.low) || !in.get(there.value)) {
             return false;
         }
-        if (address && uid != context_of(in.context()).self) {
-            return in.fail(errc::invalid, "a ref names a node that is not known here");
+        auto& known = context_of(in.context());
+        if (!there) {
+            value = {};
+            return true;
         }
+        if (uid == known.self) {
+            value = ref<P>{there};
+            return there.core() < known.cores ||
+                   in.fail(errc::invalid, "a ref names a core that does not exist");
+        }
+        auto address = known.peers == nullptr || there.core() == core_elsewhere
+                           ? actor_address{}
+                           : known.peers->address_of(uid, there);
         value = ref<P>{address};
-        return true;
+        return address.remote() ||
+               in.fail(errc::invalid, "a ref names a node that is not known here");
     }
 
 private:

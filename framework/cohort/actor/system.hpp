@@ -18,6 +18,16 @@ namespace cohort {
 
 class system;
 
+namespace detail {
+
+/// The core that speaks with an actor on behalf of a thread that is none: its own, when it has one
+/// here.
+inline std::uint32_t core_for(const actor_address& target) noexcept {
+    return target.remote() ? 0 : target.at.core();
+}
+
+}  // namespace detail
+
 /// A module that plugs into a system: http, management, cluster, sharding.
 class extension {
 public:
@@ -101,7 +111,7 @@ public:
     template <class P, class M>
     void tell(const ref<P>& target, M content) {
         detail::check_tell<P, M>();
-        runtime_->post(target.address().core(),
+        runtime_->post(detail::core_for(target.where()),
                        [target, content = std::move(content)](core&) mutable {
                            target.tell(std::move(content));
                        });
@@ -109,7 +119,7 @@ public:
     template <class P>
     void stop(const ref<P>& target) {
         auto address = target.address();
-        runtime_->post(address.core(),
+        runtime_->post(detail::core_for(target.where()),
                        [address](core& here) { here.keeper().stop(here, address); });
     }
     /// Asks from a thread that is not a core; the future holds the result, `terminated` when the
@@ -196,7 +206,7 @@ std::future<result<reply_value<M>>> system::ask(const ref<P>& target, duration w
     auto answer = promised->promise.get_future();
     // Its frame is made on the core: one made here would move memory from the pool of the calling
     // thread to the core's with every ask.
-    runtime_->post(target.address().core(),
+    runtime_->post(detail::core_for(target.where()),
                    [target, within, request = M{std::forward<Args>(fields)...},
                     promised = std::move(promised)](core& here) mutable {
                        detail::spawn_plain(here, nullptr, &outside::body, target, within,

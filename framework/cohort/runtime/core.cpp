@@ -148,7 +148,13 @@ void core::fail_reply(handle pending, error why) noexcept {
         }
         return;
     }
-    post(pending.core(), [pending, why = std::move(why)](core& home) mutable {
+    bool elsewhere = pending.core() == core_elsewhere;
+    auto home_id = elsewhere ? reply_token::core(pending) : pending.core();
+    if (elsewhere && home_id == id_) {
+        remote().fail_reply(pending, why);
+        return;
+    }
+    post(home_id, [pending, why = std::move(why)](core& home) mutable {
         home.fail_reply(pending, std::move(why));
     });
 }

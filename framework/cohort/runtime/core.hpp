@@ -13,6 +13,7 @@
 #include <cohort/runtime/counters.hpp>
 #include <cohort/runtime/message.hpp>
 #include <cohort/runtime/pending.hpp>
+#include <cohort/runtime/remote.hpp>
 #include <cohort/runtime/wheel.hpp>
 #include <cohort/world/world.hpp>
 
@@ -185,8 +186,14 @@ public:
     /// Counts and destroys a message that nobody will receive; its asker gets `why`, and that the
     /// request was certainly not executed.
     void dead_letter(message* node, errc why) noexcept;
-    /// Answers a pending ask of this node with an error.
+    /// Answers a pending ask, of this node or of another one, with an error.
     void fail_reply(handle pending, error why) noexcept;
+    /// The way to other nodes; a ref to an actor of another node exists only where there is one.
+    [[nodiscard]] remote_gateway& remote() const noexcept {
+        COHORT_ASSERT(remote_ != nullptr, "actors of other nodes are reached through remoting");
+        return *remote_;
+    }
+    void set_remote(remote_gateway* way) noexcept { remote_ = way; }
 
     /// Runs `action(core&)` on another core, in the order of posts to it. Returns false when the
     /// rings' overflow is full and `droppable` was given: the action was not taken then.
@@ -326,6 +333,7 @@ private:
     std::vector<urgent_command> urgent_;
 
     runtime& owner_;
+    remote_gateway* remote_ = nullptr;
     std::unique_ptr<cohort::reactor> reactor_;
     cohort::wheel wheel_;
     cell* free_head_ = nullptr;  // linked by `main.next`

@@ -7,8 +7,8 @@
 #include <string>
 #include <string_view>
 
-#include <cohort/actor/ref_codec.hpp>
 #include <cohort/runtime/byte_buffer.hpp>
+#include <cohort/runtime/remote.hpp>
 #include <cohort/world/network.hpp>
 
 namespace cohort {
