@@ -23,6 +23,16 @@ struct ask_deadline {
     deadline value;
 };
 
+namespace detail {
+
+template <class... Args>
+inline constexpr bool begins_with_deadline = false;
+template <class First, class... Rest>
+inline constexpr bool begins_with_deadline<First, Rest...> =
+    std::is_convertible_v<First, ask_deadline>;
+
+}  // namespace detail
+
 /// The waiting side of a request: it was sent when this object was made, and the answer is taken by
 /// `co_await`. Dropping it gives the answer up.
 ///

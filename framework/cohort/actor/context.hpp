@@ -46,12 +46,22 @@ void start_task(cell& actor, task<void> body);
 [[nodiscard]] std::string name_of(core& here, cell& actor);
 
 template <class Function>
-struct actor_function;
+struct actor_function {
+    static_assert(!std::is_same_v<Function, Function>,
+                  "an actor is spawned from a free function that returns cohort::behavior");
+};
 template <class P, class Context, class... Parameters>
 struct actor_function<behavior<P> (*)(Context, Parameters...)> {
     using protocol_type = P;
     using context_type = std::remove_cvref_t<Context>;
 };
+
+template <class Function, class... Args>
+consteval void check_spawn() {
+    static_assert(
+        std::is_invocable_v<Function, typename actor_function<Function>::context_type, Args...>,
+        "these arguments do not fit the actor: give one for each parameter behind its context");
+}
 
 }  // namespace detail
 
@@ -269,6 +279,7 @@ private:
 template <class Function, class... Args>
 auto spawn_plain(core& here, cell* parent, Function function, Args&&... args) {
     using traits = actor_function<Function>;
+    check_spawn<Function, Args...>();
     auto& slot = prepare_cell(here);
     root_promise* root = nullptr;
     try {
@@ -287,6 +298,7 @@ template <class Function, class... Args>
 auto spawn_kept(core& here, cell* parent, spawn_options options, Function function,
                 Args&&... args) {
     using traits = actor_function<Function>;
+    check_spawn<Function, std::decay_t<Args>...>();
     static_assert(
         (std::is_copy_constructible_v<std::decay_t<Args>> && ...),
         "an actor that may be started again keeps its arguments: they have to be copyable");

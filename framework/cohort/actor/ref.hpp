@@ -84,6 +84,15 @@ public:
         }
     }
 
+    /// An ask without a deadline: refused.
+    template <class M, class... Args>
+        requires(!detail::begins_with_deadline<Args...>)
+    void ask(Args&&...) const {
+        static_assert(!std::is_same_v<M, M>,
+                      "an ask begins with its deadline: target.ask<get>(5s, ...), or the deadline "
+                      "of the request that is being served");
+    }
+
     /// Sends a message and waits until the mailbox has taken it.
     ///
     /// Errors: `terminated`.

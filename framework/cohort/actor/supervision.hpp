@@ -55,8 +55,8 @@ enum class directive : std::uint8_t { stop, restart, escalate };
 class supervision {
 public:
     supervision() = default;
-    explicit supervision(directive otherwise) : otherwise_{otherwise} {}
-    explicit supervision(restart_options options)
+    supervision(directive otherwise) : otherwise_{otherwise} {}  // NOLINT: as in spawn_options
+    supervision(restart_options options)                         // NOLINT
         : otherwise_{directive::restart}, restart_{options} {}
 
     template <class Exception>

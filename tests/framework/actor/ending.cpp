@@ -274,7 +274,7 @@ CO_TEST(stop, resumes_no_task_while_it_waits_for_an_operation) {
 CO_TEST(stop, ends_an_actor_that_waits_to_be_restarted) {
     int destroyed = 0;
     auto exits = std::vector<exit_reason>{};
-    auto target = self.spawn_with({.supervision = supervision{restart_options{.backoff = 1s}},
+    auto target = self.spawn_with({.supervision = restart_options{.backoff = 1s},
                                    .on_exit = [&](exit_reason why) { exits.push_back(why); }},
                                   idle_actor, &destroyed);
     self.watch(target);
@@ -423,7 +423,7 @@ behavior<pokes> fails_with(context<pokes> self, bool logic) {
 behavior<pokes> escalates_twice(context<pokes> self, int depth, bool logic, int* starts,
                                 ref<pokes>* leaf) {
     ++*starts;
-    auto options = spawn_options{.supervision = supervision{directive::escalate}};
+    auto options = spawn_options{.supervision = directive::escalate};
     if (depth > 0) {
         static_cast<void>(
             self.spawn_with(options, escalates_twice, depth - 1, logic, starts, leaf));
