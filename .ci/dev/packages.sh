@@ -8,7 +8,8 @@ packages_of() {
                 libspdlog-dev libsimdjson-dev libsqlite3-dev libcli11-dev libxxhash-dev
             ;;
         run) echo curl ;;
-        test) echo libgtest-dev librapidcheck-dev python3 curl git procps iproute2 ;;
+        test) echo libgtest-dev librapidcheck-dev python3 curl git procps iproute2 openssl ;;
+        certs) echo openssl ;;
         sanitize) echo libclang-rt-19-dev llvm-19 ;;
         check) echo clang-format-19 clang-tidy-19 python3 git ;;
         bench) echo libcaf-dev libbenchmark-dev erlang-base golang-go nginx-light redis-server python3 curl ;;

@@ -18,9 +18,10 @@ FRAMEWORK = ["world", "runtime", "task", "actor", "testkit"]
 # What a module may include besides itself and the framework without its testkit.
 MODULES = {
     "discovery": [],
-    "remoting": ["discovery"],
-    "cluster": ["discovery", "remoting"],
-    "sharding": ["discovery", "remoting", "cluster"],
+    "tls": [],
+    "remoting": ["discovery", "tls"],
+    "cluster": ["discovery", "tls", "remoting"],
+    "sharding": ["discovery", "tls", "remoting", "cluster"],
     "http": [],
     "management": ["http"],
 }
