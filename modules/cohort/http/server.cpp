@@ -31,8 +31,18 @@ behavior<detail::silent> serve(context<detail::silent> self, detail::server_core
     co_await whole->read();
 }
 
-/// Reads until the client has ended its stream as well.
-task<void> read_to_end(stream* socket, detail::server_core* server) {
+/// Writes one answer, and reads until the client has ended its stream as well.
+task<void> answer_and_linger(stream* socket, detail::server_core* server, std::string answer) {
+    auto rest = std::as_bytes(std::span{answer});
+    while (!rest.empty()) {
+        auto buffer = std::array{rest};
+        auto outcome = co_await write_some(*socket, buffer);
+        if (outcome.code != errc::ok) {
+            co_return;
+        }
+        rest = rest.subspan(outcome.bytes);
+    }
+    socket->end_writing();
     for (;;) {
         auto outcome = co_await read_some(*socket, server->waste);
         if (outcome.code != errc::ok) {
@@ -49,12 +59,9 @@ behavior<detail::silent> refuse(context<detail::silent> self, detail::server_cor
                connection_after::closes, server->date_at(self.core()));
     auto piece = std::array<std::string_view, 1>{};
     static_cast<void>(out.pieces(piece));
-    auto buffer = std::array{std::as_bytes(std::span{piece[0]})};
-    // It fits into any socket's buffer; a client for which it does not is not worth a second try.
-    static_cast<void>(co_await write_some(*socket, buffer));
-    socket->end_writing();
-    static_cast<void>(
-        co_await with_timeout(server->options->linger_time, read_to_end(socket.get(), server)));
+    // Bounded in time, and short in any case: a client that does not read it gets no second answer.
+    auto goodbye = answer_and_linger(socket.get(), server, std::string{piece[0]});
+    static_cast<void>(co_await with_timeout(server->options->linger_time, std::move(goodbye)));
 }
 
 /// What owns a core's connections.
