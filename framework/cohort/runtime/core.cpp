@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include <cohort/runtime/runtime.hpp>
+#include <cohort/world/keyed_random.hpp>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -383,7 +384,7 @@ void core::run_slice(fiber& line) noexcept {
     if (COHORT_LIKELY((line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
         current_ = &line;
         line.state = run_state::running;
-        budget_ = std::clamp(static_cast<int>(actor.count), 64, turn_messages_);
+        budget_ = std::min(std::max(static_cast<int>(actor.count), 64), turn_messages_);
         std::coroutine_handle<>::from_address(line.resume).resume();
         current_ = nullptr;
         if (!COHORT_LIKELY(!slow_.load(std::memory_order_relaxed))) {
@@ -589,15 +590,39 @@ void core::idle() {
     }
 }
 
+void core::vary(std::uint64_t draw) noexcept {
+    auto keyed = keyed_random{draw};
+    std::uint64_t n = 0;
+    // Cards are dealt: each to the front or to the back of what lies there already.
+    auto* line = std::exchange(run_head_, nullptr);
+    run_tail_ = nullptr;
+    while (line != nullptr) {
+        auto* next = line->next;
+        if (keyed.draw(0, 0, n++) % 2 == 0 || run_head_ == nullptr) {
+            enqueue(*line);
+        } else {
+            line->next = run_head_;
+            run_head_ = line;
+        }
+        line = next;
+    }
+    auto shape = keyed.draw(1, 0, 0);
+    turn_messages_ = shape % 4 == 0 ? messages_per_turn : 1 + static_cast<int>((shape >> 8) % 63);
+}
+
+void core::begin_stop() noexcept {
+    stopping_ = true;
+    abandon_at_ = now() + owner_.options().stop_grace;
+    keeper_->stop_all(*this);
+}
+
 core::progress core::step() {
     bool worked = turn();
     if (COHORT_LIKELY(!owner_.stopping_.load(std::memory_order_relaxed))) {
         return worked ? progress::worked : progress::idle;
     }
     if (!stopping_) {
-        stopping_ = true;
-        abandon_at_ = now() + owner_.options().stop_grace;
-        keeper_->stop_all(*this);
+        begin_stop();
         return progress::worked;
     }
     if (!drained_ && live_ == 0) {

@@ -272,6 +272,14 @@ public:
     /// Runs one slice of `line` now; the loop's own step, also used by the deterministic driver.
     void run_slice(fiber& line) noexcept;
 
+    /// For a simulation, before a turn: shuffles the run queue, and lets the turn and its slices
+    /// end early. Any order of the run queue keeps what is promised: messages wait in mailboxes.
+    void vary(std::uint64_t draw) noexcept;
+
+    /// Starts to stop every actor, before anything else of them runs. The node's `request_stop`
+    /// gets here after a turn; a simulated crash comes at once.
+    void begin_stop() noexcept;
+
     [[nodiscard]] cell_keeper& keeper() const noexcept { return *keeper_; }
 
 private:

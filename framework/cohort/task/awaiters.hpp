@@ -245,7 +245,9 @@ public:
 private:
     void execute() noexcept {
         try {
-            if constexpr (std::is_void_v<value_type>) {
+            if (work_item::dropped) {
+                // The frame is destroyed, never resumed.
+            } else if constexpr (std::is_void_v<value_type>) {
                 function_();
             } else {
                 value_.emplace(function_());

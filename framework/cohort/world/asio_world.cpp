@@ -12,6 +12,7 @@
 #include <thread>
 #include <utility>
 
+#include <netdb.h>
 #include <pthread.h>
 #include <sched.h>
 #include <sys/random.h>
@@ -197,6 +198,27 @@ public:
                          path + " is longer than " + std::to_string(bytes_max) + " bytes"};
         }
         return text;
+    }
+
+    result<std::vector<std::string>> resolve(const std::string& host) override {
+        auto hints = addrinfo{};
+        hints.ai_socktype = SOCK_STREAM;
+        addrinfo* found = nullptr;
+        if (auto status = ::getaddrinfo(host.c_str(), nullptr, &hints, &found); status != 0) {
+            auto missing = status == EAI_NONAME || status == EAI_NODATA;
+            return error{missing ? errc::not_found : errc::network,
+                         "cannot resolve " + host + ": " + ::gai_strerror(status)};
+        }
+        auto addresses = std::vector<std::string>{};
+        for (auto* each = found; each != nullptr; each = each->ai_next) {
+            char text[NI_MAXHOST];
+            if (::getnameinfo(each->ai_addr, each->ai_addrlen, text, sizeof text, nullptr, 0,
+                              NI_NUMERICHOST) == 0) {
+                addresses.emplace_back(text);
+            }
+        }
+        ::freeaddrinfo(found);
+        return addresses;
     }
 
     void on_termination(std::function<void()> handler) override {

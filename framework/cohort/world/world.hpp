@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include <cohort/world/network.hpp>
 #include <cohort/world/result.hpp>
@@ -18,6 +19,8 @@ namespace cohort {
 struct work_item {
     void (*run)(work_item&) noexcept = nullptr;
     work_item* next = nullptr;
+    /// Set by a simulated world whose node died: `run` does not do the work, and only reports back.
+    bool dropped = false;
 };
 
 /// A thread of its own for calls that block (a database, a file system). Items run one after the
@@ -68,6 +71,9 @@ public:
     /// `storage`.
     [[nodiscard]] virtual result<std::string> read_file(const std::string& path,
                                                         std::size_t bytes_max) = 0;
+    /// The numeric addresses of a host. Blocks: call it on a worker. Errors: `not_found` when the
+    /// name has none, `network` when nobody could be asked.
+    [[nodiscard]] virtual result<std::vector<std::string>> resolve(const std::string& host) = 0;
     /// Calls `handler` once, on a thread of the world's choice, for SIGINT or SIGTERM; a second
     /// signal ends the process at once. A simulated world never calls it.
     virtual void on_termination(std::function<void()> handler) = 0;
