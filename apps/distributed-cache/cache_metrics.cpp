@@ -5,10 +5,10 @@ namespace cohort {
 void write_cache_metrics(metrics_writer& out, const entities& items, const cache_origin& origin) {
     auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value,
                         const metric_labels& labels = {}) {
-        out.counter(name, help, labels, static_cast<double>(value));
+        out.counter(name, help, labels, value);
     };
     auto gauge = [&out](std::string_view name, std::string_view help, std::uint64_t value) {
-        out.gauge(name, help, {}, static_cast<double>(value));
+        out.gauge(name, help, {}, value);
     };
     auto figures = items.figures();
     gauge("cohort_cache_entities", "Keys in memory.", figures.entities);

@@ -83,7 +83,9 @@ result<sqlite_statement> sqlite_connection::prepare(std::string_view sql) {
     return sqlite_statement{std::unique_ptr<sqlite3_stmt, sqlite_statement::finalize>{raw}};
 }
 
-result<std::int64_t> sqlite_connection::number(const char* sql) {
+template <class Read>
+auto sqlite_connection::first_row(const char* sql, Read read)
+    -> result<decltype(read(std::declval<sqlite_statement&>()))> {
     auto statement = prepare(sql);
     if (!statement) {
         return std::move(statement).error();
@@ -92,19 +94,16 @@ result<std::int64_t> sqlite_connection::number(const char* sql) {
     if (!stepped) {
         return std::move(stepped).error();
     }
-    return *stepped ? static_cast<std::int64_t>(statement->number(0)) : 0;
+    return *stepped ? read(*statement) : decltype(read(*statement)){};
+}
+
+result<std::int64_t> sqlite_connection::number(const char* sql) {
+    return first_row(
+        sql, [](sqlite_statement& row) { return static_cast<std::int64_t>(row.number(0)); });
 }
 
 result<std::string> sqlite_connection::text(const char* sql) {
-    auto statement = prepare(sql);
-    if (!statement) {
-        return std::move(statement).error();
-    }
-    auto stepped = statement->step(*this, sql);
-    if (!stepped) {
-        return std::move(stepped).error();
-    }
-    return *stepped ? std::string{statement->bytes(0)} : std::string{};
+    return first_row(sql, [](sqlite_statement& row) { return std::string{row.bytes(0)}; });
 }
 
 void sqlite_statement::finalize::operator()(sqlite3_stmt* statement) const noexcept {

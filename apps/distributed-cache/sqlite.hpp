@@ -38,6 +38,11 @@ public:
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
 
 private:
+    /// What `read` makes of the first row; nothing's value when there is none.
+    template <class Read>
+    auto first_row(const char* sql, Read read)
+        -> result<decltype(read(std::declval<sqlite_statement&>()))>;
+
     struct close {
         void operator()(sqlite3* connection) const noexcept;
     };

@@ -11,8 +11,6 @@
 namespace cohort {
 namespace {
 
-constexpr std::string_view counter_type = "counter";
-constexpr std::string_view gauge_type = "gauge";
 constexpr std::string_view histogram_type = "histogram";
 
 bool is_name(std::string_view text, bool colons) {
@@ -151,14 +149,9 @@ metrics_writer::family& metrics_writer::open(std::string_view name, std::string_
     return found->second;
 }
 
-void metrics_writer::counter(std::string_view name, std::string_view help,
-                             const metric_labels& labels, double value) {
-    append_sample(open(name, help, counter_type).samples, name, "", labels, {}, value);
-}
-
-void metrics_writer::gauge(std::string_view name, std::string_view help,
-                           const metric_labels& labels, double value) {
-    append_sample(open(name, help, gauge_type).samples, name, "", labels, {}, value);
+void metrics_writer::sample(std::string_view name, std::string_view help, std::string_view type,
+                            const metric_labels& labels, double value) {
+    append_sample(open(name, help, type).samples, name, "", labels, {}, value);
 }
 
 void metrics_writer::histogram(std::string_view name, std::string_view help,

@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -100,10 +101,19 @@ using histogram = detail::sharded_metric<core_histogram>;
 /// Takes the values that collectors compute at a scrape.
 class metrics_writer {
 public:
+    /// Any number will do: the text format knows floating point only.
+    template <class Number>
+        requires std::is_arithmetic_v<Number>
     void counter(std::string_view name, std::string_view help, const metric_labels& labels,
-                 double value);
+                 Number value) {
+        sample(name, help, "counter", labels, static_cast<double>(value));
+    }
+    template <class Number>
+        requires std::is_arithmetic_v<Number>
     void gauge(std::string_view name, std::string_view help, const metric_labels& labels,
-               double value);
+               Number value) {
+        sample(name, help, "gauge", labels, static_cast<double>(value));
+    }
     /// `counts` holds one number for each bound and one for what lies above the last.
     void histogram(std::string_view name, std::string_view help, const metric_labels& labels,
                    std::span<const double> bounds, std::span<const std::uint64_t> counts,
@@ -119,6 +129,8 @@ private:
         std::string samples;
     };
     family& open(std::string_view name, std::string_view help, std::string_view type);
+    void sample(std::string_view name, std::string_view help, std::string_view type,
+                const metric_labels& labels, double value);
 
     std::map<std::string, family, std::less<>> families_;
 };

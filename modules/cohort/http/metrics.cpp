@@ -8,10 +8,10 @@ void write_http_metrics(metrics_writer& out, const http_server& server) {
     auto numbers = server.numbers();
     auto labels = metric_labels{{"server", std::string{server.name()}}};
     auto count = [&](std::string_view name, std::string_view help, std::uint64_t value) {
-        out.counter(name, help, labels, static_cast<double>(value));
+        out.counter(name, help, labels, value);
     };
     out.gauge("cohort_http_connections_open", "Connections that are open.", labels,
-              static_cast<double>(numbers.connections_open));
+              numbers.connections_open);
     count("cohort_http_connections_total", "Connections accepted.", numbers.connections_accepted);
     count("cohort_http_connections_refused_total", "Connections over the limit.",
           numbers.connections_refused);
@@ -25,7 +25,7 @@ void write_http_metrics(metrics_writer& out, const http_server& server) {
         auto by_status = labels;
         by_status.emplace_back("status", std::to_string(kind + 1) + "xx");
         out.counter("cohort_http_answers_total", "Answers, by the status's class.", by_status,
-                    static_cast<double>(numbers.answers[kind]));
+                    numbers.answers[kind]);
     }
 }
 
