@@ -3,8 +3,8 @@
 #include <condition_variable>
 #include <mutex>
 #include <random>
+#include <regex>
 
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cohort/actor/system.hpp>
@@ -245,10 +245,10 @@ std::string printed_by_a_failure(const std::function<void(system&)>& prepare) {
 TEST(threads, a_failure_is_printed_where_no_log_is_connected) {
     auto printed = printed_by_a_failure([](system&) {});
     EXPECT_EQ(std::count(printed.begin(), printed.end(), '\n'), 1) << printed;
-    EXPECT_THAT(printed,
-                testing::ContainsRegex("level=error .*actor failed.* node=blue core=1 "
-                                       "actor=clumsy@1[.]0[.]1 "
-                                       "detail=\"std::runtime_error: planned.nlevel=forged\""));
+    auto expected = std::regex{
+        "level=error .*actor failed.* node=blue core=1 actor=clumsy@1[.]0[.]1 "
+        "detail=\"std::runtime_error: planned.nlevel=forged\""};
+    EXPECT_TRUE(std::regex_search(printed, expected)) << printed;
 }
 
 TEST(threads, a_failure_goes_to_the_log_that_is_connected_instead) {
@@ -265,7 +265,7 @@ TEST(threads, a_failure_goes_to_the_log_that_is_connected_instead) {
     });
     EXPECT_EQ(printed, "");
     ASSERT_EQ(lines.size(), 1U);
-    EXPECT_THAT(lines[0], testing::HasSubstr("clumsy@1.0.1"));
+    EXPECT_NE(lines[0].find("clumsy@1.0.1"), std::string::npos) << lines[0];
     EXPECT_EQ(printed_by_a_failure([](system& node) { node.runtime().on_event({}); }), "");
 }
 
