@@ -35,8 +35,10 @@ public:
 /// it at once when `target` has ended.
 void add_watcher(core& here, handle target, const actor_address& watcher) noexcept;
 void remove_watcher(core& here, handle target, const actor_address& watcher) noexcept;
-/// Takes out the watchers of a node that is gone, by its place in the table of peers.
-void remove_watchers_of(core& here, handle target, std::uint32_t place) noexcept;
+/// Takes out the watchers of a node that is gone, by its place in the table of peers and
+/// that place's generation.
+void remove_watchers_of(core& here, handle target, std::uint32_t place,
+                        std::uint32_t generation) noexcept;
 /// Gives a watcher of this core its news; does nothing when it does not watch any more.
 void deliver_terminated(core& here, handle watcher, terminated news) noexcept;
 

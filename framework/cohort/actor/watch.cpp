@@ -117,11 +117,12 @@ void remove_watcher(core& here, handle target, const actor_address& watcher) noe
     }
 }
 
-void remove_watchers_of(core& here, handle target, std::uint32_t place) noexcept {
+void remove_watchers_of(core& here, handle target, std::uint32_t place,
+                        std::uint32_t generation) noexcept {
     auto* actor = here.find(target);
     if (actor != nullptr && actor->cold != nullptr) {
-        std::erase_if(actor->cold->watchers, [place](const actor_address& each) {
-            return each.remote() && each.place() == place;
+        std::erase_if(actor->cold->watchers, [&](const actor_address& each) {
+            return each.remote() && each.place() == place && each.generation == generation;
         });
     }
 }

@@ -21,8 +21,8 @@ bool sound(const hello& message) noexcept {
 }
 
 bool sound(const welcome& message) noexcept {
-    return message.why <= refusal::leaving && message.host.size() <= handshake_reader::text_max &&
-           (message.why != refusal::none || message.callee != node_uid{});
+    return message.why <= rejection::leaving && message.host.size() <= handshake_reader::text_max &&
+           (message.why != rejection::none || message.callee != node_uid{});
 }
 
 template <class Message>
@@ -39,25 +39,25 @@ void write(const Message& message, std::string_view magic, byte_buffer& out) {
 
 }  // namespace
 
-std::string_view name(refusal why) noexcept {
+std::string_view name(rejection why) noexcept {
     switch (why) {
-        case refusal::none:
+        case rejection::none:
             return "nothing is wrong";
-        case refusal::version:
+        case rejection::version:
             return "no version of the protocol is spoken by both";
-        case refusal::cluster:
+        case rejection::cluster:
             return "it belongs to another cluster";
-        case refusal::itself:
+        case rejection::itself:
             return "a node does not call itself";
-        case refusal::other_node:
+        case rejection::other_node:
             return "another node is at this address";
-        case refusal::forgotten:
+        case rejection::forgotten:
             return "it had given this node up";
-        case refusal::stale:
+        case rejection::stale:
             return "a newer connection exists";
-        case refusal::busy:
+        case rejection::busy:
             return "it has too many connections";
-        case refusal::leaving:
+        case rejection::leaving:
             return "it is stopping";
     }
     return "unknown";
@@ -115,20 +115,20 @@ std::string_view handshake_reader::rest() const noexcept {
     return {bytes_.data() + end_, size_ - end_};
 }
 
-refusal judge(const hello& message, const handshake_rules& rules) noexcept {
+rejection judge(const hello& message, const handshake_rules& rules) noexcept {
     if (message.version_max < wire_version_min || message.version_min > wire_version_max) {
-        return refusal::version;
+        return rejection::version;
     }
     if (message.cluster != rules.cluster) {
-        return refusal::cluster;
+        return rejection::cluster;
     }
     if (message.caller == rules.self) {
-        return refusal::itself;
+        return rejection::itself;
     }
     if (message.lane != lane::contact && message.callee != rules.self) {
-        return refusal::other_node;
+        return rejection::other_node;
     }
-    return refusal::none;
+    return rejection::none;
 }
 
 std::uint16_t common_version(const hello& message) noexcept {

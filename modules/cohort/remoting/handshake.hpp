@@ -21,7 +21,7 @@ enum class lane : std::uint8_t {
 };
 
 /// Why a node does not take a connection.
-enum class refusal : std::uint8_t {
+enum class rejection : std::uint8_t {
     none,
     version,     ///< no version of the protocol is spoken by both
     cluster,     ///< another cluster's name
@@ -33,8 +33,8 @@ enum class refusal : std::uint8_t {
     leaving,     ///< the node is stopping
 };
 
-/// The refusal as a sentence's end: "the node refused: ...".
-[[nodiscard]] std::string_view name(refusal why) noexcept;
+/// The rejection as a sentence's end: "the node refused: ...".
+[[nodiscard]] std::string_view name(rejection why) noexcept;
 
 inline constexpr std::uint16_t wire_version_min = 1;
 inline constexpr std::uint16_t wire_version_max = 1;
@@ -62,7 +62,7 @@ struct hello {
 
 /// The answer.
 struct welcome {
-    refusal why = refusal::none;
+    rejection why = rejection::none;
     std::uint16_t version = 0;
     node_uid callee;
     std::uint64_t nonce = 0;  // the caller's
@@ -115,7 +115,7 @@ struct handshake_rules {
 };
 
 /// The part of the answer that needs no memory of the caller: version, cluster, whom it wants.
-[[nodiscard]] refusal judge(const hello& message, const handshake_rules& rules) noexcept;
+[[nodiscard]] rejection judge(const hello& message, const handshake_rules& rules) noexcept;
 /// The version both speak; only after `judge` found one.
 [[nodiscard]] std::uint16_t common_version(const hello& message) noexcept;
 

@@ -98,27 +98,27 @@ TEST(handshake, with_an_impossible_lane_or_no_uid_is_malformed) {
 
 TEST(handshake, refuses_who_does_not_belong_here) {
     auto rules = handshake_rules{{3, 4}, "shop"};
-    EXPECT_EQ(judge(sample(), rules), refusal::none);
+    EXPECT_EQ(judge(sample(), rules), rejection::none);
     auto other = sample();
     other.cluster = "bank";
-    EXPECT_EQ(judge(other, rules), refusal::cluster);
+    EXPECT_EQ(judge(other, rules), rejection::cluster);
     other = sample();
     other.version_min = other.version_max = wire_version_max + 1;
-    EXPECT_EQ(judge(other, rules), refusal::version);
+    EXPECT_EQ(judge(other, rules), rejection::version);
     other = sample();
     other.caller = {3, 4};
-    EXPECT_EQ(judge(other, rules), refusal::itself);
+    EXPECT_EQ(judge(other, rules), rejection::itself);
     other = sample();
     other.callee = {9, 9};
-    EXPECT_EQ(judge(other, rules), refusal::other_node);
+    EXPECT_EQ(judge(other, rules), rejection::other_node);
     other.lane = lane::contact;
-    EXPECT_EQ(judge(other, rules), refusal::none);
+    EXPECT_EQ(judge(other, rules), rejection::none);
     EXPECT_EQ(common_version(sample()), wire_version_max);
 }
 
 TEST(handshake, has_a_sentence_for_every_refusal) {
-    for (auto why = refusal::none; why <= refusal::leaving;
-         why = static_cast<refusal>(static_cast<int>(why) + 1)) {
+    for (auto why = rejection::none; why <= rejection::leaving;
+         why = static_cast<rejection>(static_cast<int>(why) + 1)) {
         EXPECT_NE(name(why), "unknown");
     }
 }

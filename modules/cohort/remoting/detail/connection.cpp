@@ -1,0 +1,255 @@
+#include <cohort/remoting/detail/connection.hpp>
+
+#include <array>
+
+#include <cohort/remoting/detail/remote_core.hpp>
+#include <cohort/remoting/detail/state.hpp>
+
+namespace cohort::detail {
+
+task<bool> write_all(stream* to, std::string_view bytes) {
+    while (!bytes.empty()) {
+        auto buffer = std::array{std::as_bytes(std::span{bytes})};
+        auto outcome = co_await write_some(*to, buffer);
+        if (outcome.code != errc::ok) {
+            co_return false;
+        }
+        bytes.remove_prefix(outcome.bytes);
+    }
+    co_return true;
+}
+
+connection::connection(remoting_state& node)
+    : node_{node}, home_{this_core()}, out_{{.queue_bytes_max = node.options.peer_bytes_max,
+                                             .message_bytes_max = node.options.message_bytes_max},
+                                            node.outbound},
+      reader_{node.options.frame_bytes_max}, chunks_{node.options.message_bytes_max},
+      inbound_{node.inbound}, tick_{*this, [](wheel_timer& fired) noexcept {
+                                        timer_of<connection>::owner_of(fired).on_tick();
+                                    }} {}
+
+// A link may outlive its core; what belongs to the core was put away then.
+connection::~connection() {
+    COHORT_ASSERT(!tick_.armed() && socket_ == nullptr, "N-6: a connection is put away at its end");
+}
+
+void connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::string_view rest) {
+    COHORT_ASSERT(socket_ == nullptr, "N-6: a connection has one socket at a time");
+    socket_ = std::move(socket);
+    reader_ = frame_reader{node_.options.frame_bytes_max};
+    chunks_ = reassembly{node_.options.message_bytes_max};
+    ended_ = false;
+    why_.clear();
+    ungranted_ = 0;
+    heard_ = home_.turn_time();
+    write_began_ = time_point::max();
+    reader_.seed(rest);
+    home_.timers().arm(tick_, after(home_.turn_time(), node_.options.ping_interval));
+}
+
+void connection::put_away() noexcept {
+    if (tick_.armed()) {
+        home_.timers().cancel(tick_);
+    }
+    if (socket_ != nullptr) {
+        socket_->close();
+        socket_.reset();
+    }
+    inbound_.shrink(0);
+}
+
+void connection::end(std::string_view why) noexcept {
+    if (socket_ != nullptr && !std::exchange(ended_, true)) {
+        why_ = why;
+        socket_->close();
+        room_.notify();
+        writer_.notify();
+    }
+}
+
+bool connection::take_chunk(const frame& it) {
+    ungranted_ += static_cast<std::uint32_t>(it.payload.size());
+    if (ungranted_ > credit_window) {
+        failure_ = "more chunks come than there is credit for";
+        return false;
+    }
+    failure_ = chunks_.add(it);
+    if (failure_ != nullptr) {
+        return false;
+    }
+    auto body = chunks_.take_complete();
+    if (body.empty()) {
+        return true;
+    }
+    auto whole = frame{};
+    failure_ = parse_frame(body.view(), whole);
+    if (failure_ == nullptr && whole.kind >= frame_kind::credit) {
+        failure_ = "a chunked message is none";
+    }
+    return failure_ == nullptr && arrived(whole);
+}
+
+bool connection::take(const frame& it) {
+    switch (it.kind) {
+        case frame_kind::ping:
+            write_frame({.kind = frame_kind::pong, .correlation = it.correlation}, out_.filling());
+            flush();
+            return true;
+        case frame_kind::pong:
+            return true;
+        case frame_kind::credit:
+            if (!out_.add_credit(it.total)) {
+                failure_ = "more credit is given than was used";
+                return false;
+            }
+            flush();
+            return true;
+        case frame_kind::chunk:
+            return take_chunk(it);
+        default:
+            return arrived(it);
+    }
+}
+
+// Credit goes back when what came incomplete is within the node's budget; until then the other side
+// waits.
+void connection::grant_credit() {
+    if (ungranted_ != 0 && inbound_.covers(chunks_.bytes_held())) {
+        write_frame({.kind = frame_kind::credit, .total = std::exchange(ungranted_, 0)},
+                    out_.filling());
+        flush();
+    }
+    inbound_.shrink(chunks_.bytes_held());
+}
+
+// Takes every complete frame; false when the connection is over.
+bool connection::take_frames() {
+    auto it = frame{};
+    failure_ = nullptr;
+    for (;;) {
+        auto state = reader_.next(it);
+        if (state == frame_reader::state::need_more) {
+            break;
+        }
+        if (state == frame_reader::state::broken) {
+            failure_ = reader_.failure().data();
+        }
+        if (state == frame_reader::state::broken || !take(it)) {
+            if (failure_ != nullptr && !ended_) {
+                node_.cores[home_.id()]->counters().bad_bytes.add();
+                end(failure_);
+            }
+            return false;
+        }
+        if (ended_) {
+            return false;
+        }
+    }
+    grant_credit();
+    read_some_more();
+    return true;
+}
+
+task<void> connection::read() {
+    auto& counters = node_.cores[home_.id()]->counters();
+    while (take_frames()) {
+        while (is_full() && !ended_) {
+            co_await room_;
+        }
+        if (ended_) {
+            co_return;
+        }
+        auto outcome = co_await read_some(*socket_, reader_.prepare());
+        if (outcome.code != errc::ok) {
+            end(outcome.code == errc::end_of_stream ? "the other side closed" : "it was lost");
+            co_return;
+        }
+        counters.bytes_in.add(outcome.bytes);
+        heard_ = home_.turn_time();
+        reader_.commit(outcome.bytes);
+    }
+    end("it was ended");
+}
+
+task<void> connection::write() {
+    auto& counters = node_.cores[home_.id()]->counters();
+    while (!ended_) {
+        auto bytes = out_.next();
+        if (bytes.empty()) {
+            room_.notify();
+            co_await writer_;
+            continue;
+        }
+        auto buffer = std::array{std::as_bytes(std::span{bytes})};
+        write_began_ = home_.turn_time();
+        auto outcome = co_await write_some(*socket_, buffer);
+        write_began_ = time_point::max();
+        if (outcome.code != errc::ok) {
+            end("the other side takes no more");
+            co_return;
+        }
+        counters.writes.add();
+        counters.bytes_out.add(outcome.bytes);
+        out_.written(outcome.bytes);
+        if (!is_full()) {
+            room_.notify();
+        }
+    }
+}
+
+void connection::on_tick() noexcept {
+    auto now = home_.turn_time();
+    const auto& options = node_.options;
+    bool stalled = write_began_ != time_point::max() && now - write_began_ >= options.stall_time;
+    if (expects_an_answer() && now - heard_ >= options.ping_interval) {
+        if (now - heard_ >= options.stall_time) {
+            stalled = true;
+        } else if (write_began_ == time_point::max()) {
+            write_frame({.kind = frame_kind::ping, .correlation = ++pings_}, out_.filling());
+            flush();
+        }
+    }
+    if (stalled) {
+        node_.cores[home_.id()]->counters().stalled.add();
+        end("it made no progress");
+        return;
+    }
+    grant_credit();
+    home_.timers().arm(tick_, after(now, options.ping_interval));
+}
+
+task<result<greeting>> greet(remoting_state* node, endpoint address, hello first) {
+    auto socket = co_await connect(address);
+    if (!socket) {
+        co_return error{errc::unavailable, "cannot connect to " + address.text(), "remoting",
+                        socket.error()};
+    }
+    auto out = byte_buffer{};
+    first.nonce = node->node->world().random();
+    write_handshake(first, out);
+    bool sent = co_await write_all(socket->get(), out.view());
+    auto reader = handshake_reader{};
+    auto answer = welcome{};
+    auto state = handshake_reader::state::need_more;
+    while (sent && state == handshake_reader::state::need_more) {
+        auto outcome = co_await read_some(**socket, reader.prepare());
+        if (outcome.code != errc::ok) {
+            break;
+        }
+        reader.commit(outcome.bytes);
+        state = reader.next(answer);
+    }
+    if (state != handshake_reader::state::complete) {
+        auto why = state == handshake_reader::state::broken
+                       ? std::string{reader.failure()}
+                       : std::string{"the connection was lost in the handshake"};
+        co_return error{errc::unavailable, address.text() + ": " + why, "remoting"};
+    }
+    if (answer.nonce != first.nonce) {
+        co_return error{errc::unavailable, address.text() + ": it answers another question",
+                        "remoting"};
+    }
+    co_return greeting{std::move(*socket), std::move(answer), std::string{reader.rest()}};
+}
+
+}  // namespace cohort::detail

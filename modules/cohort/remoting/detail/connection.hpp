@@ -1,0 +1,140 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include <cohort/remoting/frame_reader.hpp>
+#include <cohort/remoting/handshake.hpp>
+#include <cohort/remoting/outbox.hpp>
+#include <cohort/task/awaiters.hpp>
+#include <cohort/task/task.hpp>
+
+namespace cohort::detail {
+
+struct remoting_state;
+
+/// Wakes one fiber that waits for it; a wake-up without a waiter is kept for the next. Whoever
+/// waits may be destroyed meanwhile.
+class wake_signal {
+public:
+    class [[nodiscard]] wait {
+    public:
+        explicit wait(wake_signal& on) noexcept : on_{on} {}
+        wait(const wait&) = delete;
+        wait& operator=(const wait&) = delete;
+        ~wait() {
+            if (line_ != nullptr && on_.waiter_ == line_) {
+                on_.waiter_ = nullptr;
+            }
+        }
+        bool await_ready() noexcept { return std::exchange(on_.notified_, false); }
+        void await_suspend(std::coroutine_handle<> here) noexcept {
+            line_ = &suspend_current(here, run_state::blocked);
+            on_.waiter_ = line_;
+        }
+        void await_resume() noexcept { line_ = nullptr; }
+
+    private:
+        wake_signal& on_;
+        fiber* line_ = nullptr;
+    };
+
+    void notify() noexcept {
+        if (auto* line = std::exchange(waiter_, nullptr)) {
+            this_core().make_ready(*line);
+        } else {
+            notified_ = true;
+        }
+    }
+    [[nodiscard]] bool awaited() const noexcept { return waiter_ != nullptr; }
+    [[nodiscard]] wait operator co_await() noexcept { return wait{*this}; }
+
+private:
+    fiber* waiter_ = nullptr;
+    bool notified_ = false;
+};
+
+/// Writes all of `bytes`, which must live until then. False when the stream has ended.
+[[nodiscard]] task<bool> write_all(stream* to, std::string_view bytes);
+
+/// A connection behind its handshake: cuts what comes into frames, writes what its outbox holds,
+/// and ends what makes no progress. Both sides of a lane derive from it.
+///
+/// Thread: its core's.
+class connection {
+public:
+    explicit connection(remoting_state& node);
+    connection(const connection&) = delete;
+    connection& operator=(const connection&) = delete;
+    virtual ~connection();
+
+    [[nodiscard]] bool connected() const noexcept { return socket_ != nullptr && !ended_; }
+    /// Lets the two tasks end.
+    void end(std::string_view why) noexcept;
+    [[nodiscard]] std::string_view ended_because() const noexcept { return why_; }
+    [[nodiscard]] outbox& out() noexcept { return out_; }
+    /// Says that the outbox has something: the writer runs behind everything that is ready now, so
+    /// one write carries what this turn of the loop has to say.
+    void flush() noexcept {
+        if (writer_.awaited()) {
+            writer_.notify();
+        }
+    }
+
+protected:
+    /// Takes a socket into use.
+    void begin(std::unique_ptr<stream> socket, std::uint32_t version, std::string_view rest);
+    /// Puts it away again; the two tasks have ended.
+    void put_away() noexcept;
+
+    [[nodiscard]] task<void> read();
+    [[nodiscard]] task<void> write();
+
+    /// A frame that is no ping, pong, chunk or credit. False ends the connection.
+    virtual bool arrived(const frame& it) = 0;
+    /// Everything that one read brought has been given to `arrived`.
+    virtual void read_some_more() {}
+    /// Whether silence of the other side means that something is wrong.
+    [[nodiscard]] virtual bool expects_an_answer() const noexcept { return false; }
+    /// Whether it takes no more frames for now, because its answers are not read.
+    [[nodiscard]] virtual bool is_full() const noexcept { return false; }
+
+    remoting_state& node_;
+    core& home_;
+    time_point heard_;  // when bytes came last
+
+private:
+    bool take_frames();
+    bool take(const frame& it);
+    bool take_chunk(const frame& it);
+    void grant_credit();
+    void on_tick() noexcept;
+
+    std::unique_ptr<stream> socket_;
+    outbox out_;
+    frame_reader reader_;
+    reassembly chunks_;
+    budget_lease inbound_;
+    wake_signal writer_;
+    wake_signal room_;
+    timer_of<connection> tick_;
+    time_point write_began_ = time_point::max();
+    std::uint32_t ungranted_ = 0;
+    std::uint64_t pings_ = 0;
+    bool ended_ = false;
+    const char* failure_ = nullptr;
+    std::string why_;
+};
+
+/// A connection that was made and greeted.
+struct greeting {
+    std::unique_ptr<stream> socket;
+    welcome answer;
+    std::string rest;
+};
+/// Calls a node and waits for its welcome, which may be a rejection.
+[[nodiscard]] task<result<greeting>> greet(remoting_state* node, endpoint address, hello first);
+
+}  // namespace cohort::detail

@@ -1,0 +1,238 @@
+#include <cohort/remoting/detail/inbound.hpp>
+
+#include <cohort/remoting/detail/link.hpp>
+#include <cohort/remoting/detail/remote_core.hpp>
+#include <cohort/remoting/detail/state.hpp>
+#include <cohort/task/combinators.hpp>
+
+namespace cohort::detail {
+
+inbound::inbound(remoting_state& node, std::unique_ptr<stream> socket)
+    : connection{node}, fresh_{std::move(socket)}, host_{fresh_->peer().host} {
+    for_cores_.resize(node.cores.size());
+    self_ = node.cores[home_.id()]->enter(*this);
+    stranger_ = node.strangers.enter(host_, node.options.half_open_each_max);
+}
+
+inbound::~inbound() {
+    if (stranger_) {
+        node_.strangers.leave(host_);
+    }
+    lost();
+    node_.cores[home_.id()]->leave(self_);
+    put_away();
+}
+
+// -- the handshake -------------------------------------------------------------------------------
+
+task<bool> inbound::read_hello() {
+    auto state = handshake_reader::state::need_more;
+    while (state == handshake_reader::state::need_more) {
+        auto outcome = co_await read_some(*fresh_, reader_.prepare());
+        if (outcome.code != errc::ok) {
+            co_return false;
+        }
+        reader_.commit(outcome.bytes);
+        state = reader_.next(first_);
+    }
+    // Who talks on before it was welcomed is none of ours.
+    co_return state == handshake_reader::state::complete&& reader_.rest().empty();
+}
+
+rejection inbound::admit() {
+    auto why = judge(first_, {node_.uid, node_.options.cluster});
+    if (why != rejection::none || first_.lane == lane::contact) {
+        return why;
+    }
+    if (node_.leaving) {
+        return rejection::leaving;
+    }
+    auto decided = node_.peers->admit(first_, self_);
+    if (decided.gone) {
+        node_.tell_gone(*decided.gone, "it had given this node up");
+    }
+    if (decided.why == rejection::none) {
+        who_ = decided.who;
+        replaced_ = decided.replaced;
+        admitted_ = true;
+        node_.cores[0]->post_acquaint(who_);
+    }
+    return decided.why;
+}
+
+void inbound::barrier_passed() noexcept {
+    if (barriers_ != 0 && --barriers_ == 0) {
+        barrier_.notify();
+    }
+}
+
+// The lane's connection until now ends before this one begins, and what it brought is dealt with on
+// every core, so that nothing of it comes behind what this one brings.
+task<void> inbound::wait_for_old(holder old) {
+    if (old.core == home_.id()) {
+        // What it brought went the way that this one's frames will go.
+        if (auto* it = node_.cores[old.core]->find(old)) {
+            it->end("a newer connection took its place");
+        }
+        co_return;
+    }
+    barriers_ = static_cast<std::uint32_t>(node_.cores.size());
+    auto pass = [node = &node_, old, self = self_](core& there) {
+        if (auto* it = node->cores[old.core]->find(old)) {
+            it->end("a newer connection took its place");
+        }
+        for (std::uint32_t id = 0; id < node->cores.size(); ++id) {
+            post_to(there, id, [node, self](core& each) {
+                post_to(each, self.core, [node, self](core&) {
+                    if (auto* waiting = node->cores[self.core]->find(self)) {
+                        waiting->barrier_passed();
+                    }
+                });
+            });
+        }
+    };
+    home_.post(old.core, pass);
+    co_await barrier_;
+}
+
+task<bool> inbound::shake_hands() {
+    auto limit = node_.options.handshake_time;
+    auto heard = co_await with_timeout(limit, read_hello());
+    if (!heard || !*heard) {
+        node_.cores[home_.id()]->counters().handshakes_refused.add();
+        co_return false;
+    }
+    auto why = admit();
+    if (admitted_ && replaced_.generation != 0) {
+        co_await wait_for_old(replaced_);
+    }
+    auto answer = welcome{.why = why,
+                          .version = common_version(first_),
+                          .callee = node_.uid,
+                          .nonce = first_.nonce,
+                          .callee_session = who_.session,
+                          .frame_bytes_max = node_.options.frame_bytes_max,
+                          .message_bytes_max = node_.options.message_bytes_max,
+                          .names = node_.names.value,
+                          .host = node_.local.host,
+                          .port = node_.local.port};
+    if (why == rejection::version || why == rejection::cluster) {
+        answer.callee = {};  // a stranger learns nothing
+        answer.names = 0;
+        answer.host.clear();
+        answer.port = 0;
+    }
+    auto out = byte_buffer{};
+    write_handshake(answer, out);
+    auto sent = co_await with_timeout(limit, write_all(fresh_.get(), out.view()));
+    if (why != rejection::none) {
+        node_.cores[home_.id()]->counters().handshakes_refused.add();
+    }
+    co_return sent && *sent&& why == rejection::none&& first_.lane != lane::contact;
+}
+
+// -- frames --------------------------------------------------------------------------------------
+
+bool inbound::is_full() const noexcept {
+    constexpr std::size_t answers_max = std::size_t{1} << 20;
+    return const_cast<inbound*>(this)->out().queued() > answers_max;
+}
+
+bool inbound::arrived(const frame& it) {
+    switch (it.kind) {
+        case frame_kind::request:
+        case frame_kind::send:
+            if (serving_ >= node_.options.requests_max) {
+                write_frame({.kind = frame_kind::failure,
+                             .correlation = it.correlation,
+                             .code = errc::overloaded,
+                             .ran = executed::no},
+                            out().filling());
+                flush();
+                return true;
+            }
+            ++serving_;
+            route(it);
+            return true;
+        case frame_kind::tell:
+        case frame_kind::watch:
+        case frame_kind::unwatch:
+        case frame_kind::terminated:
+            route(it);
+            return true;
+        case frame_kind::goodbye:
+            node_.give_up(who_.place, who_.generation, "it said goodbye");
+            return false;
+        default:
+            node_.cores[home_.id()]->counters().bad_bytes.add();
+            end("a calling side sends no answers");
+            return false;
+    }
+}
+
+void inbound::route(const frame& it) {
+    auto id = it.target.core();
+    if (id == home_.id() || id >= node_.cores.size()) {
+        node_.cores[home_.id()]->arrived({self_, who_.place, who_.generation}, it);
+    } else {
+        write_frame(it, for_cores_[id]);
+    }
+}
+
+// Frames for other cores cross the ring still encoded, all of one read together.
+void inbound::read_some_more() {
+    for (std::uint32_t id = 0; id < for_cores_.size(); ++id) {
+        if (for_cores_[id].empty()) {
+            continue;
+        }
+        auto deal = [node = &node_, from = source{self_, who_.place, who_.generation},
+                     frames = std::exchange(for_cores_[id], byte_buffer{})](core& there) {
+            node->cores[there.id()]->arrived(from, frames.view());
+        };
+        home_.post(id, std::move(deal));
+    }
+}
+
+void inbound::answer(std::string_view frames) {
+    auto mark = out().filling().size();
+    out().filling().append(frames);
+    out().finish(mark, {});
+    answered();
+}
+
+void inbound::lost() {
+    if (!std::exchange(admitted_, false)) {
+        return;
+    }
+    node_.peers->release(who_.place, who_.generation, first_.lane, first_.core, self_);
+    if (first_.lane == lane::data && !node_.leaving) {
+        // News of actors' ends may have been on it: every core asks again.
+        node_.watch_again(who_.place, who_.generation);
+    }
+}
+
+behavior<silent> inbound::serve(context<silent>, remoting_state* node,
+                                std::unique_ptr<incoming_stream> accepted, stranger place,
+                                std::unique_ptr<inbound> it) {
+    auto& home = *node->cores[this_core().id()];
+    auto socket = accepted->attach(this_core().reactor());
+    if (!socket) {
+        co_return;
+    }
+    it = std::make_unique<inbound>(*node, std::move(*socket));
+    if (!it->stranger_) {
+        home.counters().handshakes_refused.add();
+        co_return;
+    }
+    bool known = co_await it->shake_hands();
+    place = {};
+    node->strangers.leave(it->host_);
+    it->stranger_ = false;
+    if (!known) {
+        co_return;
+    }
+    it->begin(std::move(it->fresh_), common_version(it->first_), {});
+    static_cast<void>(co_await when_any(it->read(), it->write()));
+}
+
+}  // namespace cohort::detail
