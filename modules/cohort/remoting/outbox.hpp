@@ -80,6 +80,8 @@ public:
     [[nodiscard]] std::size_t queued() const noexcept {
         return filling_.size() + (sending_.size() - sent_) + stream_bytes_;
     }
+    /// What needs no credit to leave.
+    [[nodiscard]] std::size_t queued_freely() const noexcept { return queued() - stream_bytes_; }
     /// Whether `next` has something to write, or would have it with more credit.
     [[nodiscard]] bool empty() const noexcept { return queued() == 0; }
 

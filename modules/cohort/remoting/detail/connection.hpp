@@ -75,6 +75,7 @@ public:
     void end(std::string_view why) noexcept;
     [[nodiscard]] std::string_view ended_because() const noexcept { return why_; }
     [[nodiscard]] outbox& out() noexcept { return out_; }
+    [[nodiscard]] const outbox& out() const noexcept { return out_; }
     /// Says that the outbox has something: the writer runs behind everything that is ready now, so
     /// one write carries what this turn of the loop has to say.
     void flush() noexcept {

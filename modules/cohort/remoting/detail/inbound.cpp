@@ -134,15 +134,16 @@ task<bool> inbound::shake_hands() {
 // -- frames --------------------------------------------------------------------------------------
 
 bool inbound::is_full() const noexcept {
+    // Large answers do not count: they wait for credit, which comes by this very connection.
     constexpr std::size_t answers_max = std::size_t{1} << 20;
-    return const_cast<inbound*>(this)->out().queued() > answers_max;
+    return out().queued_freely() > answers_max;
 }
 
 bool inbound::arrived(const frame& it) {
     switch (it.kind) {
         case frame_kind::request:
         case frame_kind::send:
-            if (serving_ >= node_.options.requests_max) {
+            if (serving_ >= node_.options.requests_max || !out().has_room()) {
                 write_frame({.kind = frame_kind::failure,
                              .correlation = it.correlation,
                              .code = errc::overloaded,

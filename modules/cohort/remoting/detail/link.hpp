@@ -80,11 +80,6 @@ private:
     [[nodiscard]] bool expects_an_answer() const noexcept override {
         return kind_ == lane::control || used_ != 0 || leaving_ || !out().empty();
     }
-    [[nodiscard]] outbox& out() noexcept { return connection::out(); }
-    [[nodiscard]] const outbox& out() const noexcept {
-        return const_cast<link*>(this)->connection::out();
-    }
-
     [[nodiscard]] std::uint64_t take_slot(handle asker, const wire_format* format);
     [[nodiscard]] request* find(std::uint64_t correlation) noexcept;
     handle release(std::uint64_t correlation) noexcept;
