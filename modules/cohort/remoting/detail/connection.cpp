@@ -122,11 +122,14 @@ void connection::grant_credit() {
     inbound_.shrink(chunks_.bytes_held());
 }
 
-// Takes every complete frame; false when the connection is over.
-bool connection::take_frames() {
+// Takes a batch of complete frames.
+connection::step connection::take_frames() {
     auto it = frame{};
     failure_ = nullptr;
-    for (;;) {
+    for (int taken = 0;; ++taken) {
+        if (taken == batch_frames) {
+            return step::yield;
+        }
         auto state = reader_.next(it);
         if (state == frame_reader::state::need_more) {
             break;
@@ -139,20 +142,33 @@ bool connection::take_frames() {
                 node_.cores[home_.id()]->counters().bad_bytes.add();
                 end(failure_);
             }
-            return false;
+            return step::end;
         }
         if (ended_) {
-            return false;
+            return step::end;
         }
     }
     grant_credit();
     read_some_more();
-    return true;
+    return step::read;
 }
 
 task<void> connection::read() {
     auto& counters = node_.cores[home_.id()]->counters();
-    while (take_frames()) {
+    for (;;) {
+        auto step = take_frames();
+        if (step == step::end) {
+            break;
+        }
+        if (step == step::yield) {
+            // Who got a message runs, and what that sends leaves, before the next batch is looked
+            // at: so both sides of a busy connection work at the same time.
+            co_await cohort::yield{};
+            if (ended_) {
+                co_return;
+            }
+            continue;
+        }
         while (is_full() && !ended_) {
             co_await room_;
         }

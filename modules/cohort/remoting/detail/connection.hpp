@@ -107,7 +107,9 @@ protected:
     time_point heard_;  // when bytes came last
 
 private:
-    bool take_frames();
+    enum class step : std::uint8_t { read, yield, end };
+    static constexpr int batch_frames = 16;
+    step take_frames();
     bool take(const frame& it);
     bool take_chunk(const frame& it);
     void grant_credit();
