@@ -113,8 +113,8 @@ fuzz_one() {
 run_bench() {
     local what=${1:-}
     case $what in
-        runtime | http) shift ;;
-        *) die "bench takes 'runtime' or 'http'" ;;
+        runtime | http | wire) shift ;;
+        *) die "bench takes 'runtime', 'http' or 'wire'" ;;
     esac
     need build bench
     configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=ON

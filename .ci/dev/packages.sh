@@ -12,7 +12,7 @@ packages_of() {
         certs) echo openssl ;;
         sanitize) echo libclang-rt-19-dev llvm-19 ;;
         check) echo clang-format-19 clang-tidy-19 python3 git ;;
-        bench) echo libcaf-dev libbenchmark-dev erlang-base golang-go nginx-light redis-server python3 curl ;;
+        bench) echo iproute2 openssl libcaf-dev libbenchmark-dev erlang-base golang-go nginx-light redis-server python3 curl ;;
         trixie) echo debootstrap git ;;
         *) die "there is no package group '$1'" ;;
     esac
