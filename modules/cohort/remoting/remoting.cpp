@@ -128,9 +128,13 @@ result<void> check(const remoting_options& options) {
         options.message_bytes_max > (1U << 30)) {
         return wrong("message_bytes_max is at least frame_bytes_max and at most 1 GiB");
     }
-    if (!options.insecure && !loopback(options.listen.host)) {
+    if (options.credentials && options.credentials->self().cluster != options.cluster) {
+        return wrong("the node's certificate is for the cluster '" +
+                     options.credentials->self().cluster + "', not '" + options.cluster + "'");
+    }
+    if (!options.insecure && !options.credentials && !loopback(options.listen.host)) {
         return wrong("listening on " + options.listen.host +
-                     " without encryption has to be asked for: set insecure");
+                     " without encryption has to be asked for: give credentials, or set insecure");
     }
     return {};
 }
@@ -185,7 +189,7 @@ result<void> remoting::start(system& owner) {
     }
     self.names = owner.spawn_on_with(0, {.name = "names"}, answer_names, &self).address();
     acceptor_ = owner.spawn(accept_all, &self, std::move(port), std::move(hosts));
-    if (self.options.insecure) {
+    if (self.options.insecure && !self.options.credentials) {
         owner.spawn(remind, self.local);
     }
     return {};

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -11,6 +12,7 @@
 #include <cohort/actor/ref_codec.hpp>
 #include <cohort/actor/system.hpp>
 #include <cohort/task/task.hpp>
+#include <cohort/tls/credentials.hpp>
 
 namespace cohort {
 
@@ -24,9 +26,11 @@ struct remoting_options {
     endpoint listen = {"127.0.0.1", 0};
     /// Where others reach this node; an empty host takes the listening address.
     endpoint advertised = {"", 0};
-    /// Traffic is neither encrypted nor authenticated: whoever reaches the port can send anything.
-    /// So another address than loopback is refused unless this is set, and then the log says so
-    /// every minute.
+    /// With them every connection runs under TLS 1.3, and only nodes of the cluster are let in: the
+    /// certificates name it.
+    std::optional<tls_credentials> credentials = {};
+    /// Without credentials whoever reaches the port can send anything. So another address than
+    /// loopback is refused unless this is set, and then the log says so every minute.
     bool insecure = false;
 
     /// One frame, at most 16 MiB; what is larger than a chunk travels in pieces anyway.

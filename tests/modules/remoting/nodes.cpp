@@ -61,6 +61,9 @@ simulated_node& nodes::add() {
                         auto made = std::make_shared<station>();
                         auto mine = options;
                         mine.listen = {node.host(), port};
+                        if (adjust) {
+                            adjust(node, mine);
+                        }
                         auto& system = node.system();
                         auto& network = system.use(remoting{mine});
                         made->network = &network;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <vector>
@@ -102,6 +103,7 @@ struct nodes {
 
     unsigned cores;
     remoting_options options;
+    std::function<void(simulated_node&, remoting_options&)> adjust;  // for each node that boots
     simulation sim;
 };
 

@@ -4,6 +4,7 @@
 
 #include <cohort/remoting/detail/remote_core.hpp>
 #include <cohort/remoting/detail/state.hpp>
+#include <cohort/tls/secure.hpp>
 
 namespace cohort::detail {
 
@@ -239,6 +240,15 @@ task<result<greeting>> greet(remoting_state* node, endpoint address, hello first
     if (!socket) {
         co_return error{errc::unavailable, "cannot connect to " + address.text(), "remoting",
                         socket.error()};
+    }
+    if (node->options.credentials) {
+        auto secured =
+            co_await secure(std::move(*socket), tls_side::client, *node->options.credentials);
+        if (!secured) {
+            co_return error{errc::unavailable, "cannot secure " + address.text(), "remoting",
+                            secured.error()};
+        }
+        socket = std::move(secured->bytes);
     }
     auto out = byte_buffer{};
     first.nonce = node->node->world().random();

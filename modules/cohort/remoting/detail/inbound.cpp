@@ -4,6 +4,7 @@
 #include <cohort/remoting/detail/remote_core.hpp>
 #include <cohort/remoting/detail/state.hpp>
 #include <cohort/task/combinators.hpp>
+#include <cohort/tls/secure.hpp>
 
 namespace cohort::detail {
 
@@ -26,6 +27,15 @@ inbound::~inbound() {
 // -- the handshake -------------------------------------------------------------------------------
 
 task<bool> inbound::read_hello() {
+    if (node_.options.credentials) {
+        auto secured =
+            co_await secure(std::move(fresh_), tls_side::server, *node_.options.credentials);
+        if (!secured) {
+            home_.owner().report({"peer not secured", host_, secured.error().message()});
+            co_return false;
+        }
+        fresh_ = std::move(secured->bytes);
+    }
     auto state = handshake_reader::state::need_more;
     while (state == handshake_reader::state::need_more) {
         auto outcome = co_await read_some(*fresh_, reader_.prepare());
