@@ -1,6 +1,7 @@
 #include <cohort/actor/detail/names.hpp>
 #include <cohort/actor/detail/watch.hpp>
 #include <cohort/actor/lifecycle.hpp>
+#include <cohort/world/mutant.hpp>
 
 #include <algorithm>
 #include <cxxabi.h>
@@ -166,7 +167,7 @@ void finish_later(core& here, cell& actor) noexcept {
 // An actor that ends is not parked any more, so that its operations can come back. What was ready
 // in it is in no queue and must not run again: it has come to rest.
 void thaw_to_end(core& here, cell& actor) noexcept {
-    if ((actor.main.flags & fiber::parked) == 0) {
+    if (COHORT_MUTANT(parked_actor_lost) || (actor.main.flags & fiber::parked) == 0) {
         return;
     }
     if (actor.cold != nullptr) {

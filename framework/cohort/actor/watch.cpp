@@ -1,5 +1,6 @@
 #include <cohort/actor/detail/watch.hpp>
 #include <cohort/actor/lifecycle.hpp>
+#include <cohort/world/mutant.hpp>
 
 #include <algorithm>
 
@@ -88,10 +89,12 @@ void deliver_terminated(core& here, handle watcher, terminated news) noexcept {
     }
     auto& watching = target->cold->watching;
     auto found = std::find(watching.begin(), watching.end(), news.who);
-    if (found == watching.end()) {
-        return;  // unwatched meanwhile
+    if (!COHORT_MUTANT(terminated_twice)) {
+        if (found == watching.end()) {
+            return;  // unwatched meanwhile
+        }
+        watching.erase(found);
     }
-    watching.erase(found);
     auto* node = make_node<tell_node<terminated>>(system_type<terminated>, std::move(news));
     here.deliver(watcher, node);
 }

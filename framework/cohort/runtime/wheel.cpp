@@ -4,6 +4,7 @@
 #include <bit>
 
 #include <cohort/world/assert.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort {
 namespace {
@@ -45,7 +46,7 @@ void wheel::arm(wheel_timer& timer, time_point deadline) noexcept {
 }
 
 void wheel::cancel(wheel_timer& timer) noexcept {
-    if (timer.armed()) {
+    if (timer.armed() && !COHORT_MUTANT(timer_fires_cancelled)) {
         // An emptied slot keeps its bit: advancing over it is harmless, and clearing it here would
         // cost a look at the list's head on every cancel.
         unlink(timer);

@@ -1,11 +1,14 @@
 #include <cohort/remoting/frame_reader.hpp>
 
 #include <algorithm>
+#include <cohort/world/mutant.hpp>
 #include <utility>
 
 namespace cohort {
 
 void frame_reader::reallocate(std::size_t capacity) {
+    COHORT_ASSERT(capacity <= std::max(2 * large_bytes, prefix + frame_bytes_max_),
+                  "N-3: a reader holds no more than one frame of the largest size");
     auto larger = std::make_unique_for_overwrite<char[]>(capacity);
     if (end_ != begin_) {
         std::memcpy(larger.get(), memory_.get() + begin_, end_ - begin_);
@@ -60,7 +63,7 @@ frame_reader::state frame_reader::next(frame& out) noexcept {
     }
     auto size = std::uint32_t{};
     std::memcpy(&size, memory_.get() + begin_, sizeof size);
-    if (size > frame_bytes_max_) {
+    if (size > frame_bytes_max_ && !COHORT_MUTANT(frame_length_unchecked)) {
         failure_ = "a frame is too long";
         return state::broken;
     }

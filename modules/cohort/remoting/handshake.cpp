@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include <cohort/runtime/codec.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort {
 namespace {
@@ -125,7 +126,8 @@ rejection judge(const hello& message, const handshake_rules& rules) noexcept {
     if (message.caller == rules.self) {
         return rejection::itself;
     }
-    if (message.lane != lane::contact && message.callee != rules.self) {
+    if (message.lane != lane::contact && message.callee != rules.self &&
+        !COHORT_MUTANT(old_incarnation_kept)) {
         return rejection::other_node;
     }
     return rejection::none;

@@ -1,6 +1,7 @@
 #include <cohort/remoting/outbox.hpp>
 
 #include <algorithm>
+#include <cohort/world/mutant.hpp>
 #include <utility>
 
 namespace cohort {
@@ -182,6 +183,9 @@ std::uint64_t outbox::reset() noexcept {
     stream_bytes_ = promised_ = begun_ = turn_ = 0;
     credit_ = credit_window;
     filling_.clear(keep_bytes);
+    if (COHORT_MUTANT(sent_again)) {
+        filling_.append(sending_.view());
+    }
     sending_.clear(keep_bytes);
     sent_ = 0;
     handed_ = 0;

@@ -5,6 +5,7 @@
 #include <cohort/remoting/detail/remote_core.hpp>
 #include <cohort/remoting/detail/state.hpp>
 #include <cohort/tls/secure.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort::detail {
 
@@ -115,6 +116,9 @@ bool connection::take(const frame& it) {
 // Credit goes back when what came incomplete is within the node's budget; until then the other side
 // waits.
 void connection::grant_credit() {
+    if (COHORT_MUTANT(credit_leaked)) {
+        ungranted_ = 0;
+    }
     if (ungranted_ != 0 && inbound_.covers(chunks_.bytes_held())) {
         write_frame({.kind = frame_kind::credit, .total = std::exchange(ungranted_, 0)},
                     out_.filling());

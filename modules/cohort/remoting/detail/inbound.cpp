@@ -5,6 +5,7 @@
 #include <cohort/remoting/detail/state.hpp>
 #include <cohort/task/combinators.hpp>
 #include <cohort/tls/secure.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort::detail {
 
@@ -79,6 +80,9 @@ void inbound::barrier_passed() noexcept {
 // The lane's connection until now ends before this one begins, and what it brought is dealt with on
 // every core, so that nothing of it comes behind what this one brings.
 task<void> inbound::wait_for_old(holder old) {
+    if (COHORT_MUTANT(order_broken)) {
+        co_return;
+    }
     if (old.core == home_.id()) {
         // What it brought went the way that this one's frames will go.
         if (auto* it = node_.cores[old.core]->find(old)) {

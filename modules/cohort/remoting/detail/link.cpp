@@ -5,6 +5,7 @@
 #include <cohort/remoting/detail/remote_core.hpp>
 #include <cohort/remoting/detail/state.hpp>
 #include <cohort/task/combinators.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort::detail {
 namespace {
@@ -12,6 +13,9 @@ namespace {
 std::uint64_t remaining_us(const deadline& until, time_point now) noexcept {
     if (until.at == time_point::max()) {
         return no_time_limit;
+    }
+    if (COHORT_MUTANT(deadline_as_instant)) {
+        now = {};
     }
     auto left = std::chrono::duration_cast<std::chrono::microseconds>(until.at - now).count();
     return left > 0 ? static_cast<std::uint64_t>(left) : 0;
@@ -55,7 +59,7 @@ handle link::release(std::uint64_t correlation) noexcept {
     auto& done = requests_[slot];
     COHORT_ASSERT(done.used, "N-7: a request is answered once");
     done.used = false;
-    if (++done.generation == 0) {
+    if (!COHORT_MUTANT(reply_token_reused) && ++done.generation == 0) {
         done.generation = 1;
     }
     done.next_free = std::exchange(free_, slot);
@@ -172,6 +176,9 @@ void link::forget_watch(handle watcher, handle target) noexcept {
 }
 
 void link::watch_again() {
+    if (COHORT_MUTANT(watch_lost)) {
+        return;
+    }
     for (const auto& each : watched_) {
         write_frame({.kind = frame_kind::watch, .target = each.target, .subject = each.watcher},
                     out().filling());
@@ -328,7 +335,7 @@ bool link::accept_welcome(greeting& whole, std::uint64_t its_session) {
     const auto& answer = whole.answer;
     switch (answer.why) {
         case rejection::none:
-            if (answer.callee != who_.uid) {
+            if (answer.callee != who_.uid && !COHORT_MUTANT(old_incarnation_kept)) {
                 give_up("another node is at its address");
                 return false;
             }
