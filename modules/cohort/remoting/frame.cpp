@@ -1,6 +1,11 @@
 #include <cohort/remoting/frame.hpp>
 
 namespace cohort {
+namespace {
+
+bool it_is_no_port(std::uint32_t number) noexcept { return number == 0 || number > 65'535; }
+
+}  // namespace
 
 const char* parse_frame(std::string_view body, frame& out) noexcept {
     if (body.empty()) {
@@ -32,6 +37,10 @@ const char* parse_frame(std::string_view body, frame& out) noexcept {
         case frame_kind::chunk:
             return body.empty() || body.size() > out.total ? "a chunk has an impossible size"
                                                            : nullptr;
+        case frame_kind::introduce:
+            return body.size() > 255 || it_is_no_port(out.total)
+                       ? "a node is introduced with an impossible address"
+                       : nullptr;
         case frame_kind::terminated:
             return out.reason > 2 ? "an actor ended for an impossible reason" : nullptr;
         case frame_kind::tell:

@@ -26,9 +26,10 @@ enum class frame_kind : std::uint8_t {
     chunk,       ///< a piece of a large message
     ping,        ///< asks for a `pong` with the same number
     pong,
-    goodbye,  ///< the node leaves in order; nothing follows
+    goodbye,    ///< the node leaves in order; nothing follows
+    introduce,  ///< where a third node listens, a ref to whose actor was sent
 };
-inline constexpr auto frame_kind_last = frame_kind::goodbye;
+inline constexpr auto frame_kind_last = frame_kind::introduce;
 
 /// A request without a time limit.
 inline constexpr std::uint64_t no_time_limit = ~std::uint64_t{0};
@@ -79,6 +80,8 @@ bool frame_fields(Frame& it, Visit&& visit) {
             return visit(it.correlation);
         case frame_kind::goodbye:
             return true;
+        case frame_kind::introduce:  // the uid, the port; the payload is the host
+            return visit(it.correlation) && visit(it.trace) && visit(it.total);
     }
     return false;
 }

@@ -187,6 +187,43 @@ TEST(remoting, keeps_the_order_of_large_and_small_messages) {
     world.run(left, mix_sizes, world.find(left, right), 200);
 }
 
+behavior<listener_protocol> collect(context<listener_protocol> self,
+                                    std::vector<std::int64_t>* out) {
+    for (;;) {
+        auto message = co_await self.receive();
+        if (auto told = message.get_if<heard>()) {
+            out->push_back(told->value);
+        }
+    }
+}
+
+behavior<silent> bring_together(context<silent>, remoting* network, endpoint listener_at,
+                                endpoint reporter_at) {
+    auto listener = co_await network->find<listener_protocol>(listener_at, "listener", 2s);
+    auto reporter = co_await network->find<reporter_protocol>(reporter_at, "reporter", 2s);
+    EXPECT_TRUE(listener && reporter);
+    if (listener && reporter) {
+        reporter->tell(report_to{*listener, 20});
+    }
+}
+
+TEST(remoting, introduces_nodes_whose_refs_it_passes_on) {
+    for (unsigned cores : {1U, 3U}) {
+        auto world = nodes{{.seed = cores}, cores};
+        auto& left = world.add();
+        auto& right = world.add();
+        auto& third = world.add();
+        auto out = std::vector<std::int64_t>{};
+        world.at(right).network->expose("listener", right.system().spawn(collect, &out));
+        world.run(left, bring_together, world.at(left).network, world.address(right),
+                  world.address(third));
+        world.sim.run_for(5s);
+        ASSERT_EQ(out.size(), 20U);
+        EXPECT_EQ(out.back(), 19);
+        EXPECT_EQ(world.numbers(third).peers, 2U);
+    }
+}
+
 TEST(remoting, tells_nodes_of_different_clusters_apart) {
     auto world = nodes{};
     auto& left = world.add();

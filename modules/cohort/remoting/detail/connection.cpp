@@ -1,5 +1,6 @@
 #include <cohort/remoting/detail/connection.hpp>
 
+#include <algorithm>
 #include <array>
 
 #include <cohort/remoting/detail/remote_core.hpp>
@@ -41,6 +42,7 @@ void connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::strin
     reader_ = frame_reader{node_.options.frame_bytes_max};
     chunks_ = reassembly{node_.options.message_bytes_max};
     ended_ = false;
+    introduced_.clear();
     why_.clear();
     ungranted_ = 0;
     heard_ = home_.turn_time();
@@ -58,6 +60,36 @@ void connection::put_away() noexcept {
         socket_.reset();
     }
     inbound_.shrink(0);
+}
+
+void connection::introduce(const std::vector<actor_address>& mentioned) {
+    for (const auto& each : mentioned) {
+        auto key = std::pair{each.place(), each.generation};
+        if (std::find(introduced_.begin(), introduced_.end(), key) != introduced_.end()) {
+            continue;
+        }
+        introduced_.push_back(key);
+        auto third = node_.peers->find(each.place(), each.generation);
+        if (third && third->address.port != 0) {
+            write_frame({.kind = frame_kind::introduce,
+                         .correlation = third->uid.high,
+                         .trace = third->uid.low,
+                         .total = third->address.port,
+                         .payload = third->address.host},
+                        out_.filling());
+        }
+    }
+}
+
+std::size_t connection::introduce_before(std::size_t mark,
+                                         const std::vector<actor_address>& mentioned) {
+    auto& bytes = out_.filling();
+    auto frame = std::string{bytes.view().substr(mark)};
+    bytes.truncate(mark);
+    introduce(mentioned);
+    mark = bytes.size();
+    bytes.append(frame);
+    return mark;
 }
 
 void connection::end(std::string_view why) noexcept {
@@ -108,6 +140,13 @@ bool connection::take(const frame& it) {
             return true;
         case frame_kind::chunk:
             return take_chunk(it);
+        case frame_kind::introduce:
+            if (node_uid{it.correlation, it.trace} != node_.uid) {
+                node_.peers->introduce(
+                    {it.correlation, it.trace},
+                    {std::string{it.payload}, static_cast<std::uint16_t>(it.total)});
+            }
+            return true;
         default:
             return arrived(it);
     }

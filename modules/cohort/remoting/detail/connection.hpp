@@ -4,6 +4,7 @@
 #include <memory>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include <cohort/remoting/frame_reader.hpp>
 #include <cohort/remoting/handshake.hpp>
@@ -75,6 +76,11 @@ public:
     void end(std::string_view why) noexcept;
     [[nodiscard]] std::string_view ended_because() const noexcept { return why_; }
     [[nodiscard]] outbox& out() noexcept { return out_; }
+    /// Tells the other side where third nodes listen, refs to whose actors it was sent; each once.
+    void introduce(const std::vector<actor_address>& mentioned);
+    /// The same in front of the frame at `mark`; gives the frame's new mark.
+    [[nodiscard]] std::size_t introduce_before(std::size_t mark,
+                                               const std::vector<actor_address>& mentioned);
     [[nodiscard]] const outbox& out() const noexcept { return out_; }
     /// Says that the outbox has something: the writer runs behind everything that is ready now, so
     /// one write carries what this turn of the loop has to say.
@@ -129,6 +135,7 @@ private:
     bool ended_ = false;
     const char* failure_ = nullptr;
     std::string why_;
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> introduced_;  // place and generation
 };
 
 /// A connection that was made and greeted.

@@ -92,7 +92,7 @@ void link::tell(handle to, const wire_format& format, const void* content) noexc
             {"message not sent", std::string{format.name}, done.error().message()});
         return;
     }
-    out().finish(mark, to);
+    out().finish(ours.introduce_before(*this, mark), to);
     ours.counters().messages_out.add();
     wake();
 }
@@ -124,6 +124,7 @@ void link::request_frame(frame head, const wire_format& format, const void* cont
             static_cast<void>(release(head.correlation));
             refused = error{std::move(done).error()}.with(executed::no);
         } else {
+            mark = ours.introduce_before(*this, mark);
             find(head.correlation)->place = out().finish(mark, head.target);
         }
     }

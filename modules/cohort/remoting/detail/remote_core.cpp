@@ -161,7 +161,13 @@ void remote_core::terminated(const actor_address& watcher, handle who, std::uint
 
 node_uid remote_core::node_of(const actor_address& address) noexcept {
     auto* found = ways_to(address.place(), address.generation);
-    return found == nullptr ? node_uid{} : found->uid;
+    if (found == nullptr) {
+        return {};
+    }
+    if (mentioned_.empty() || mentioned_.back() != address) {
+        mentioned_.push_back(address);
+    }
+    return found->uid;
 }
 
 actor_address remote_core::address_of(node_uid node, handle there) noexcept {
@@ -355,7 +361,7 @@ void remote_core::answer(const holder& to, Write write) {
             auto& bytes = it->out().filling();
             auto mark = bytes.size();
             write(bytes);
-            it->out().finish(mark, {});
+            it->out().finish(introduce_before(*it, mark), {});
             it->answered();
         } else {
             here_.counters().late_replies.add();
@@ -364,8 +370,10 @@ void remote_core::answer(const holder& to, Write write) {
     }
     auto bytes = byte_buffer{};
     write(bytes);
-    here_.post(to.core, [node = &node_, to, bytes = std::move(bytes)](core& there) {
+    here_.post(to.core, [node = &node_, to, bytes = std::move(bytes),
+                         mentioned = std::exchange(mentioned_, {})](core& there) {
         if (auto* it = node->cores[to.core]->find(to)) {
+            it->introduce(mentioned);
             it->answer(bytes.view());
         } else {
             there.counters().late_replies.add();

@@ -66,6 +66,12 @@ public:
     /// Whether nothing is left to be sent on the lanes that were told to leave.
     [[nodiscard]] bool has_left() noexcept;
 
+    /// After a message was encoded at `mark`: puts the nodes whose actors it mentions before it.
+    /// Gives its new mark.
+    [[nodiscard]] std::size_t introduce_before(connection& to, std::size_t mark) {
+        return mentioned_.empty() ? mark : to.introduce_before(mark, std::exchange(mentioned_, {}));
+    }
+
     [[nodiscard]] remoting_counters& counters() noexcept { return counters_; }
     [[nodiscard]] codec_options codec() noexcept {
         return {.limits = node_.limits(), .context = &refs_};
@@ -114,6 +120,7 @@ private:
     } refs_;
     remoting_counters counters_;
     std::vector<ways> ways_;
+    std::vector<actor_address> mentioned_;  // by the message that is being encoded
     std::map<node_uid, std::pair<std::uint32_t, std::uint32_t>> places_;
 
     struct seat {
