@@ -98,6 +98,28 @@ run_fuzz() {
     say "$found fuzz targets found nothing in $seconds seconds each"
 }
 
+# Seeds on simulated nodes. The sums of a workload go on from start to start, as long as the commit is the same.
+run_sim() {
+    need build test
+    configure sim
+    build sim cohort-sim
+    local options=() sums=kv commit word previous=
+    for word in "$@"; do
+        case $previous in
+            --workload) sums=$word ;;
+            --bug) sums=$sums-$word ;;
+        esac
+        previous=$word
+    done
+    if [[ " $* " == *" --seeds "* ]]; then
+        commit=$(git rev-parse --short HEAD 2>/dev/null || echo unknown)
+        [[ -z $(git status --porcelain 2>/dev/null) ]] || commit=$commit-changed
+        [[ " $* " == *" --state "* ]] || options+=(--state "$root/build/sim/sums-$sums.json")
+        options+=(--commit "$commit" --corpus "$root/tests/sim/corpus")
+    fi
+    "$root/build/sim/tests/sim/cohort-sim" "${options[@]}" "$@"
+}
+
 # New inputs go to the build directory; tests/fuzz/corpus/NAME holds the seeds that are kept.
 fuzz_one() {
     local target=$1 name=$2 seconds=$3 corpus=$root/build/fuzz/corpus/$2 seeds=$root/tests/fuzz/corpus/$2

@@ -131,7 +131,11 @@ void simulated_node::take_down() {
                                         std::to_string(count) + " " + what);
             }
         };
-        left(core.live_cells(), "actors");
+        for (std::uint32_t slot = 0; core.live_cells() != 0 && slot < core.slots_used(); ++slot) {
+            if (auto& each = core.cell_at(slot); each.alive()) {
+                left(1, ("actor: " + core.keeper().describe(core, each.main)).c_str());
+            }
+        }
         left(core.timers().armed(), "timers");
         left(core.pending().size(), "asks");
     }

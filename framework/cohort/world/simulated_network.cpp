@@ -120,6 +120,7 @@ void simulated_network::crash(std::uint32_t node, bool silently) {
             if (end.node != node || end.state != detail::simulated_connection::standing::open) {
                 continue;
             }
+            each->unsend(side);
             if (silently) {
                 end.state = detail::simulated_connection::standing::lost;
                 if (each->pipes[side].held) {

@@ -182,7 +182,8 @@ void simulated_world::run_turn(std::uint32_t core) {
 // What was stopped in the middle of a turn, or of work, goes on with the next one when it is over.
 void simulated_world::settle_lag() noexcept {
     if (lag_ > duration::zero()) {
-        stopped_until_ = std::max(stopped_until_, network_.now() + lag_);
+        seen_until_ = network_.now() + lag_;
+        stopped_until_ = std::max(stopped_until_, seen_until_);
         lag_ = duration::zero();
     }
 }
@@ -195,6 +196,15 @@ void simulated_world::stop_for(duration length, std::uint64_t calls) {
     } else {
         stop_at_call_ = calls_ + calls;
         stop_length_ = length;
+    }
+}
+
+void simulated_world::go_on() {
+    // What it saw in the middle of a stop is not taken back: its clock never runs backwards.
+    stopped_until_ = seen_until_;
+    stop_at_call_ = 0;
+    for (std::uint32_t core = 0; core < turns_.size(); ++core) {
+        turn_by(core, network_.now());
     }
 }
 
@@ -237,6 +247,7 @@ void simulated_world::run_work(work_item& item, std::uint32_t incarnation) {
 void simulated_world::die(death how) {
     COHORT_ASSERT(!dead_, "a node dies once");
     lag_ = duration::zero();
+    stop_at_call_ = 0;
     network_.crash(index_, how == death::machine);
     dead_ = true;
     machine_up_ = how == death::process;
@@ -251,8 +262,7 @@ void simulated_world::revive() {
     COHORT_ASSERT(dead_ && reactors_.empty(), "a machine starts a node after the last one is gone");
     dead_ = false;
     ++incarnation_;
-    stopped_until_ = {};
-    stop_at_call_ = 0;
+    stopped_until_ = seen_until_ = {};
     if (!std::exchange(machine_up_, true)) {
         network_.release(simulated_network::anybody, index_);
     }

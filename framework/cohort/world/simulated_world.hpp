@@ -68,6 +68,8 @@ public:
     /// 0 is at once, else in the middle of what it does. Its clock goes on.
     void stop_for(duration length, std::uint64_t calls = 0);
     [[nodiscard]] bool stopped() const noexcept;
+    /// Ends a stop, unless the node has looked at its clock in the middle of it.
+    void go_on();
     /// The clock runs by so many millionths faster than true time, or slower; -1,000,000 stops it.
     void set_clock_rate(std::int64_t per_million);
     /// Moves the clock forward, as when a virtual machine is resumed.
@@ -142,6 +144,7 @@ private:
     std::uint64_t stop_at_call_ = 0;
     duration stop_length_{};
     time_point stopped_until_{};
+    time_point seen_until_{};  // in a stop that came in the middle of something
 
     std::function<void(std::uint32_t)> turn_;
     std::vector<time_point> turns_;  // when each core's next turn is due; the end of time for none

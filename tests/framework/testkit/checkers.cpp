@@ -135,14 +135,31 @@ TEST(search_checker, leaves_unknown_outcomes_open) {
     EXPECT_EQ(of(seen), verdict::violated);
 }
 
+TEST(search_checker, decides_many_unknown_outcomes) {
+    auto seen = history{};
+    for (std::uint64_t i = 1; i <= 200; ++i) {
+        static_cast<void>(seen.write(1, i));
+        static_cast<void>(seen.erase(1));
+        static_cast<void>(seen.compare_and_set(1, i, i + 1000));
+    }
+    for (std::uint64_t i = 200; i > 150; --i) {
+        seen.done(seen.read(1), i);
+        seen.done(seen.erase(1), 1);
+        seen.done(seen.erase(1), 0);
+    }
+    EXPECT_EQ(of(seen), verdict::linearizable);
+    seen.done(seen.read(1), 200);
+    EXPECT_NE(of(seen), verdict::linearizable);
+}
+
 TEST(search_checker, gives_up_instead_of_guessing) {
     auto seen = history{};
-    for (std::uint64_t i = 0; i < 50; ++i) {
-        static_cast<void>(seen.compare_and_set(1, i, i + 1));
+    for (std::uint64_t i = 1; i < 50; ++i) {
+        static_cast<void>(seen.compare_and_set(1, i % 7, i % 5));
     }
     seen.done(seen.erase(1), 1);
     seen.done(seen.read(1), 99);
-    auto found = check_linearizable(seen, {.states_max = 100});
+    auto found = check_linearizable(seen, {.states_max = 10});
     EXPECT_EQ(found.outcome, verdict::undecided);
     EXPECT_FALSE(static_cast<bool>(found));
     EXPECT_EQ(check_linearizable(seen, {.operations_max = 10}).outcome, verdict::undecided);
@@ -213,6 +230,79 @@ RC_GTEST_PROP(register_checker, judges_a_history_with_a_wrong_answer_as_the_sear
         RC_ASSERT(zones == check_by_search(operations).outcome);
         RC_TAG(zones == verdict::violated ? "violated" : "still right");
     }
+}
+
+// All orders of the operations, and all choices of those of unknown outcome: slow and plain.
+bool some_order(std::vector<operation> left, std::uint64_t state) {
+    auto first_end = operation::open;
+    bool any_known = false;
+    for (const auto& each : left) {
+        if (each.ended == operation::outcome::done) {
+            first_end = std::min(first_end, each.finished);
+            any_known = true;
+        }
+    }
+    for (std::size_t i = 0; any_known && i < left.size(); ++i) {
+        auto one = left[i];
+        bool known = one.ended == operation::outcome::done;
+        if (one.began > first_end) {
+            continue;
+        }
+        auto after = state;
+        auto told = std::uint64_t{0};
+        switch (one.what) {
+            case operation::kind::read:
+                told = state;
+                break;
+            case operation::kind::write:
+                after = one.value;
+                break;
+            case operation::kind::compare_and_set:
+                told = state == one.expected;
+                after = told != 0 ? one.value : state;
+                break;
+            case operation::kind::erase:
+                told = state != 0;
+                after = 0;
+                break;
+        }
+        if (known && one.what != operation::kind::write && told != one.result) {
+            continue;
+        }
+        auto rest = left;
+        rest.erase(rest.begin() + static_cast<std::ptrdiff_t>(i));
+        if (some_order(rest, after)) {
+            return true;
+        }
+    }
+    return !any_known;
+}
+
+RC_GTEST_PROP(search_checker, judges_as_all_orders_do, ()) {
+    auto seen = history{};
+    auto open = std::vector<std::size_t>{};
+    auto moves = *rc::gen::inRange(1, 14);
+    for (int i = 0; i < moves; ++i) {
+        auto value = static_cast<std::uint64_t>(*rc::gen::inRange(1, 4));
+        auto expected = static_cast<std::uint64_t>(*rc::gen::inRange(0, 4));
+        auto what = *rc::gen::inRange(0, 6);
+        if (what >= 4 && !open.empty()) {
+            auto at = static_cast<std::size_t>(*rc::gen::inRange<std::size_t>(0, open.size()));
+            auto number = open[at];
+            open.erase(open.begin() + static_cast<std::ptrdiff_t>(at));
+            bool reads = seen.operations()[number].what == operation::kind::read;
+            seen.done(number, reads ? expected : expected % 2);
+        } else {
+            open.push_back(what == 0   ? seen.read(1)
+                           : what == 1 ? seen.write(1, value)
+                           : what == 2 ? seen.erase(1)
+                                       : seen.compare_and_set(1, expected, value));
+        }
+    }
+    auto judged = check_by_search(seen.operations()).outcome;
+    bool possible = some_order(seen.operations(), 0);
+    RC_ASSERT(judged == (possible ? verdict::linearizable : verdict::violated));
+    RC_TAG(possible ? "possible" : "impossible");
 }
 
 TEST(order_checker, allows_gaps_and_refuses_steps_back_and_repeats) {

@@ -165,42 +165,30 @@ public:
     }
 
     verdict run() {
-        auto state = operation::absent;
-        auto at = nodes_[0].next;
-        while (nodes_[0].next != 0) {
-            if (at != 0 && !nodes_[at].end) {
-                auto index = nodes_[at].index;
-                auto after = apply(operations_[index], state);
-                if (after && remember(index, *after)) {
-                    if (memory_.size() > limits_.states_max) {
-                        return verdict::undecided;
-                    }
-                    placed_.push_back({index, state});
-                    toggle(index);
-                    lift(index);
-                    state = *after;
-                    at = nodes_[0].next;
-                } else {
-                    at = nodes_[at].next;
+        for (auto at = nodes_[0].next;;) {
+            if (at == nodes_[0].next) {
+                place_free();
+                at = nodes_[0].next;
+            }
+            // Those of unknown outcome end last, and need not have run.
+            if (at == 0 || (nodes_[at].end && !known(nodes_[at].index))) {
+                return verdict::linearizable;
+            }
+            if (!nodes_[at].end) {
+                at = try_next(nodes_[at].index) ? nodes_[0].next : nodes_[at].next;
+                if (memory_.size() > limits_.states_max) {
+                    return verdict::undecided;
                 }
                 continue;
             }
-            // An end whose operation is not placed: nothing before it fits, so what was placed last
+            // An end whose operation is not placed: nothing before it fits, so what was chosen last
             // must come later.
-            if (at != 0 && operations_[nodes_[at].index].ended == operation::outcome::unknown) {
-                return verdict::linearizable;  // only those are left that need not have run
-            }
-            if (placed_.empty()) {
+            auto last = take_back();
+            if (!last) {
                 return verdict::violated;
             }
-            auto last = placed_.back();
-            placed_.pop_back();
-            toggle(last.index);
-            put_back(last.index);
-            state = last.before;
-            at = nodes_[begins_[last.index]].next;
+            at = nodes_[begins_[*last]].next;
         }
-        return verdict::linearizable;
     }
 
 private:
@@ -213,7 +201,90 @@ private:
     struct placement {
         std::size_t index;
         std::uint64_t before;
+        bool unseen_before;
+        bool free;
     };
+
+    [[nodiscard]] bool known(std::size_t index) const noexcept {
+        return operations_[index].ended == operation::outcome::done;
+    }
+
+    // What was answered, fits now and changes nothing may as well come now: no choice.
+    void place_free() {
+        for (bool again = true; again;) {
+            again = false;
+            for (auto at = nodes_[0].next; at != 0 && !nodes_[at].end; at = nodes_[at].next) {
+                auto index = nodes_[at].index;
+                if (known(index) && apply(operations_[index], state_) == state_ &&
+                    operations_[index].what != kind::write) {
+                    place(index, state_, true);
+                    again = true;
+                    break;
+                }
+            }
+        }
+    }
+
+    bool try_next(std::size_t index) {
+        const auto& each = operations_[index];
+        auto after = apply(each, state_);
+        if (!after) {
+            return false;
+        }
+        if (!known(index) && *after == state_) {
+            return false;  // it might as well never have run
+        }
+        // An effect of unknown outcome that nobody sees might as well never have been.
+        bool blind = each.what == kind::write || (each.what == kind::erase && !known(index));
+        if (unseen_ && blind) {
+            return false;
+        }
+        if (!known(index) && twin_before(index)) {
+            return false;
+        }
+        if (!remember(index, *after)) {
+            return false;
+        }
+        place(index, *after, false);
+        return true;
+    }
+
+    // Whether one that does the same and began earlier waits too: then that one comes first.
+    [[nodiscard]] bool twin_before(std::size_t index) const noexcept {
+        const auto& its = operations_[index];
+        for (auto at = nodes_[0].next; nodes_[at].index != index; at = nodes_[at].next) {
+            const auto& other = operations_[nodes_[at].index];
+            if (!known(nodes_[at].index) && other.what == its.what && other.value == its.value &&
+                other.expected == its.expected) {
+                return true;
+            }
+        }
+        return false;
+    }
+
+    void place(std::size_t index, std::uint64_t after, bool free) {
+        placed_.push_back({index, state_, unseen_, free});
+        toggle(index);
+        lift(index);
+        state_ = after;
+        unseen_ = !known(index);
+    }
+
+    // Undoes the last choice, and what followed from it.
+    std::optional<std::size_t> take_back() {
+        while (!placed_.empty()) {
+            auto last = placed_.back();
+            placed_.pop_back();
+            toggle(last.index);
+            put_back(last.index);
+            state_ = last.before;
+            unseen_ = last.unseen_before;
+            if (!last.free) {
+                return last.index;
+            }
+        }
+        return std::nullopt;
+    }
 
     void toggle(std::size_t index) noexcept {
         set_.one ^= mix(index, 1);
@@ -247,9 +318,31 @@ private:
     std::vector<std::size_t> begins_;
     std::vector<std::size_t> ends_;
     std::vector<placement> placed_;
+    std::uint64_t state_ = operation::absent;
+    bool unseen_ =
+        false;  // the state comes from an operation of unknown outcome, and nobody saw it
     remembered set_;
     std::unordered_set<remembered, hash_of_remembered> memory_;
 };
+
+// Values that nobody read or expected are all alike.
+void forget_unseen_values(std::vector<operation>& operations) {
+    constexpr auto unseen = operation::open - 1;
+    auto seen = std::unordered_set<std::uint64_t>{};
+    for (const auto& each : operations) {
+        if (each.what == kind::read) {
+            seen.insert(each.result);
+        } else if (each.what == kind::compare_and_set) {
+            seen.insert(each.expected);
+        }
+    }
+    for (auto& each : operations) {
+        bool sets = each.what == kind::write || each.what == kind::compare_and_set;
+        if (sets && !seen.contains(each.value)) {
+            each.value = unseen;
+        }
+    }
+}
 
 }  // namespace
 
@@ -269,6 +362,7 @@ linearizability_result check_by_search(std::span<const operation> operations,
     if (relevant.size() > limits.operations_max) {
         return {verdict::undecided, about(key, "has more operations than the search takes")};
     }
+    forget_unseen_values(relevant);
     auto outcome = search{relevant, limits}.run();
     if (outcome == verdict::violated) {
         return violation(key, "no order of its operations explains their answers");

@@ -55,7 +55,7 @@ std::size_t simulated_connection::send(std::size_t side,
     damage(side, count);
     auto when = net.arrival(ends[side].node, ends[1 - side].node, here(side), count);
     out.last_arrival = std::max(out.last_arrival, when);
-    out.flying.push_back({out.last_arrival, count, simulated_pipe::mark::data});
+    out.flying.push_back({out.last_arrival, count, simulated_pipe::mark::data, here(side)});
     net.counters_.bytes += count;
     ++net.counters_.pieces;
     expect(side);
@@ -84,7 +84,7 @@ void simulated_connection::mark(std::size_t side, simulated_pipe::mark what) {
     }
     auto when = net.arrival(ends[side].node, ends[1 - side].node, here(side), 0);
     out.last_arrival = std::max(out.last_arrival, when);
-    out.flying.push_back({out.last_arrival, 0, what});
+    out.flying.push_back({out.last_arrival, 0, what, here(side)});
     expect(side);
 }
 
@@ -228,6 +228,14 @@ void simulated_connection::close(std::size_t side) {
     // A kernel whose program leaves bytes unread says so with a reset.
     mark(side,
          pipes[1 - side].arrived != 0 ? simulated_pipe::mark::reset : simulated_pipe::mark::fin);
+}
+
+void simulated_connection::unsend(std::size_t side) {
+    auto& out = pipes[side];
+    while (!out.flying.empty() && out.flying.back().sent > net.now()) {
+        out.bytes.resize(out.bytes.size() - out.flying.back().bytes);
+        out.flying.pop_back();
+    }
 }
 
 void simulated_connection::fail(std::size_t side, errc why) {

@@ -21,6 +21,7 @@ struct simulated_pipe {
         time_point when;
         std::size_t bytes;
         mark what;
+        time_point sent;
     };
 
     std::vector<std::byte> bytes;  // from `head` on: what has arrived, then what is on its way
@@ -68,6 +69,9 @@ struct simulated_connection : std::enable_shared_from_this<simulated_connection>
     /// Reads at most a span's length of what has arrived.
     std::size_t receive(std::size_t side, std::span<std::byte> into);
     void close(std::size_t side);
+    /// The end's program died in a stop in the middle of what it did: what it would have sent after
+    /// that was never sent.
+    void unsend(std::size_t side);
     /// The end's machine lost power.
     void lose(std::size_t side) noexcept { ends[side].state = standing::lost; }
     /// Both ends fail at once, and a part of what is on its way is lost.

@@ -1,0 +1,141 @@
+#include <filesystem>
+#include <fstream>
+#include <set>
+#include <sstream>
+
+#include <gtest/gtest.h>
+#include <rapidcheck/gtest.h>
+
+#include <cohort/testkit/campaign.hpp>
+#include <cohort/testkit/schedule_generator.hpp>
+
+#include "kv.hpp"
+
+namespace cohort::sim {
+namespace {
+
+TEST(schedule, survives_being_written_and_read) {
+    for (std::uint64_t seed = 0; seed < 200; ++seed) {
+        auto made = make_schedule(seed);
+        auto read = schedule::parse(made.text());
+        ASSERT_TRUE(read) << read.error().message();
+        EXPECT_EQ(*read, made) << made.text();
+        EXPECT_EQ(made.text().find(' '), std::string::npos);
+    }
+}
+
+TEST(schedule, refuses_what_it_cannot_read) {
+    for (auto* text : {"seed", "seed=x", "length=1,2", "swarm=3", "swarm=0,1,0,100,1,2,3",
+                       "crush=1,2,3,4,5", "crash=1,2,3", "op=1,2,3,4,5", "seed=1;;", "crash="}) {
+        auto read = schedule::parse(text);
+        ASSERT_FALSE(read) << text;
+        EXPECT_EQ(read.error().code(), errc::invalid);
+    }
+}
+
+TEST(schedule, tries_every_kind_of_fault_in_a_few_hundred_seeds) {
+    auto kinds = std::set<fault_kind>{};
+    auto nodes = std::set<std::uint32_t>{};
+    for (std::uint64_t seed = 0; seed < 300; ++seed) {
+        auto made = make_schedule(seed);
+        nodes.insert(made.swarm.nodes);
+        for (const auto& each : made.faults) {
+            kinds.insert(each.kind);
+            EXPECT_LE(each.at, made.length);
+        }
+    }
+    EXPECT_EQ(kinds.size(), fault_kinds - 1) << "all but corruption, which is asked for";
+    EXPECT_EQ(nodes.size(), 9U);
+}
+
+TEST(schedule, shrinks_to_what_matters) {
+    auto matters = [](const schedule& given) {
+        return given.swarm.nodes >= 3 &&
+               std::any_of(given.faults.begin(), given.faults.end(), [](const auto& each) {
+                   return each.kind == fault_kind::crash && each.length > 10ms;
+               });
+    };
+    auto seed = std::uint64_t{0};
+    while (!matters(make_schedule(seed))) {
+        ++seed;
+    }
+    auto least = shrink(make_schedule(seed), matters);
+    EXPECT_EQ(least.swarm.nodes, 3U);
+    ASSERT_EQ(least.faults.size(), 1U);
+    EXPECT_LE(least.faults[0].length, 21ms);
+    EXPECT_TRUE(least.operations.empty());
+    EXPECT_EQ(least.swarm.cores, 1U);
+}
+
+TEST(campaign, finds_nothing_in_a_service_that_is_right) {
+    auto ops = std::uint64_t{0};
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        auto given = make_schedule(seed);
+        auto report = run_schedule(given, make_kv(kv_bug::none));
+        ASSERT_FALSE(report.failure) << *report.failure << "\n" << given.text();
+        ops += report.sometimes["served"];
+    }
+    EXPECT_GT(ops, 1000U);
+}
+
+TEST(campaign, gives_the_same_hash_twice) {
+    for (std::uint64_t seed = 100; seed < 110; ++seed) {
+        auto given = make_schedule(seed);
+        auto first = run_schedule(given, make_kv(kv_bug::none));
+        auto second = run_schedule(given, make_kv(kv_bug::none));
+        EXPECT_EQ(first.trace_hash, second.trace_hash) << seed;
+        EXPECT_EQ(first.events, second.events) << seed;
+    }
+}
+
+class planted : public testing::TestWithParam<kv_bug> {};
+
+TEST_P(planted, bug_is_found_and_shrunk) {
+    auto make = make_kv(GetParam());
+    auto fails = [&](const schedule& given) {
+        return run_schedule(given, make).failure.has_value();
+    };
+    auto seed = std::uint64_t{1};
+    while (seed <= 500 && !fails(make_schedule(seed))) {
+        ++seed;
+    }
+    ASSERT_LE(seed, 500U) << "not found";
+    auto whole = make_schedule(seed);
+    auto least = shrink(whole, fails, 400);
+    EXPECT_TRUE(fails(*schedule::parse(least.text()))) << "the line replays it";
+    EXPECT_LT(least.faults.size() + least.operations.size(), 20U) << least.text();
+    EXPECT_FALSE(run_schedule(least, make_kv(kv_bug::none)).failure)
+        << "without the bug all is well";
+    RecordProperty("seed", static_cast<int>(seed));
+    std::printf("seed %d: %s\n  %s\n", static_cast<int>(seed),
+                run_schedule(least, make).failure->c_str(), least.text().c_str());
+}
+
+INSTANTIATE_TEST_SUITE_P(every, planted,
+                         testing::Values(kv_bug::sends_again, kv_bug::answers_early,
+                                         kv_bug::reads_old, kv_bug::keeps_waiting));
+
+RC_GTEST_PROP(campaign, is_a_property_of_rapidcheck_too, ()) {
+    auto given = *schedules({.nodes_max = 4, .length = 5s, .operations_max = 40});
+    RC_ASSERT(!run_schedule(given, make_kv(kv_bug::none)).failure);
+}
+
+TEST(corpus, is_well) {
+    auto files = std::set<std::filesystem::path>{};
+    for (const auto& each : std::filesystem::directory_iterator{COHORT_SIM_CORPUS}) {
+        files.insert(each.path());
+    }
+    for (const auto& path : files) {
+        auto file = std::ifstream{path};
+        auto line = std::string{};
+        while (std::getline(file, line)) {
+            auto given = schedule::parse(line);
+            ASSERT_TRUE(given) << path << ": " << given.error().message();
+            auto report = run_schedule(*given, make_kv(kv_bug::none));
+            EXPECT_FALSE(report.failure) << path << ": " << *report.failure;
+        }
+    }
+}
+
+}  // namespace
+}  // namespace cohort::sim
