@@ -138,6 +138,7 @@ std::string_view outbox::next() {
         pump();
     }
     if (filling_.empty()) {
+        lease_.shrink(queued());
         return {};
     }
     sending_.clear(keep_bytes);

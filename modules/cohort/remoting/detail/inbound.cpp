@@ -243,7 +243,8 @@ behavior<silent> inbound::serve(context<silent>, remoting_state* node,
     place = {};
     node->strangers.leave(it->host_);
     it->stranger_ = false;
-    if (!known) {
+    // The peer may have been given up while hands were shaken.
+    if (!known || !node->peers->find(it->who_.place, it->who_.generation)) {
         co_return;
     }
     it->begin(std::move(it->fresh_), common_version(it->first_), {});
