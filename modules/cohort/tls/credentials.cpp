@@ -55,7 +55,7 @@ result<detail::ssl_context> new_context() {
     // Nodes keep their connections: tickets would only be one more secret to look after.
     SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
     SSL_CTX_set_num_tickets(raw, 0);
-    SSL_CTX_set_mode(raw, SSL_MODE_AUTO_RETRY | SSL_MODE_RELEASE_BUFFERS);
+    SSL_CTX_set_mode(raw, SSL_MODE_AUTO_RETRY);
     return context;
 }
 

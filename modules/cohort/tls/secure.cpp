@@ -37,6 +37,8 @@ task<result<void>> shake_hands(stream& raw, detail::tls_session& session) {
             co_return error{errc::invalid, session.why(), "tls"};
         }
         if (!sent || made == state::done) {
+            // What the peer said right behind its last part of the handshake.
+            session.keep_input();
             co_return sent;
         }
         auto outcome = co_await read_some(raw, room);

@@ -1,3 +1,4 @@
+#include <cohort/tls/detail/tls_stream.hpp>
 #include <cohort/tls/secure.hpp>
 
 #include <array>
@@ -201,6 +202,35 @@ CO_TEST(tls, loses_nothing_when_a_write_is_cancelled) {
         co_await when_all(write_all(from, "end"), read_all(*ends.server->bytes, taken + 3));
     EXPECT_EQ(std::get<1>(moved).size(), taken + 3);
     EXPECT_TRUE(std::get<1>(moved).ends_with("xend"));
+}
+
+CO_TEST(tls_session, keeps_what_came_right_behind_the_handshake) {
+    using state = detail::tls_session::state;
+    auto nodes = cluster_of_two{self};
+    auto roles = std::vector<std::string>{};
+    auto client = detail::tls_session{*nodes.one, true, nodes.now, roles};
+    auto server = detail::tls_session{*nodes.two, false, nodes.now, roles};
+    auto there = std::vector<byte_buffer>(2);
+    auto back = byte_buffer{};
+    CO_ASSERT_TRUE(client.handshake() == state::wants_bytes);
+    client.take_output(there[0]);
+    server.feed(std::as_bytes(std::span{there[0].view()}));
+    CO_ASSERT_TRUE(server.handshake() == state::wants_bytes);
+    server.take_output(back);
+    client.feed(std::as_bytes(std::span{back.view()}));
+    CO_ASSERT_TRUE(client.handshake() == state::done);
+    auto early = std::string_view{"early"};
+    CO_ASSERT_TRUE(client.write(std::as_bytes(std::span{early})));
+    client.take_output(there[1]);
+    server.feed(std::as_bytes(std::span{there[1].view()}));
+    CO_ASSERT_TRUE(server.handshake() == state::done);
+    server.keep_input();
+    there.clear();
+    auto room = std::array<std::byte, 16>{};
+    auto size = std::size_t{0};
+    CO_ASSERT_TRUE(server.read(room, size) == state::done);
+    EXPECT_EQ(std::string_view(reinterpret_cast<const char*>(room.data()), size), early);
+    co_return;
 }
 
 CO_TEST(tls, ends_the_handshake_of_a_peer_that_speaks_something_else) {

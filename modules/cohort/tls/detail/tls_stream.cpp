@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cstring>
 
 #include <openssl/err.h>
 #include <openssl/x509_vfy.h>
@@ -10,8 +11,7 @@
 namespace cohort::detail {
 namespace {
 
-// One record with its frame: what one read may bring at least.
-constexpr std::size_t read_bytes = std::size_t{17} * 1024;
+constexpr std::size_t read_bytes = std::size_t{64} * 1024;
 constexpr std::size_t write_bytes_max = std::size_t{64} * 1024;
 constexpr std::size_t kept_wire_bytes = std::size_t{80} * 1024;
 constexpr std::size_t buffers_max = 8;
@@ -23,13 +23,16 @@ constexpr std::size_t buffers_max = 8;
 tls_session::tls_session(const tls_credentials& own, bool client, wall_time now,
                          std::vector<std::string> roles)
     : context_{credentials_state::of(own).context()}, ssl_{SSL_new(context_.get())},
-      from_wire_{BIO_new(BIO_s_mem())}, to_wire_{BIO_new(BIO_s_mem())}, self_{own.self()},
-      roles_{std::move(roles)} {
-    if (ssl_ == nullptr || from_wire_ == nullptr || to_wire_ == nullptr) {
+      self_{own.self()}, roles_{std::move(roles)} {
+    auto* wire = BIO_new(between());
+    auto* raw = ssl_.get();
+    if (raw == nullptr || wire == nullptr) {
+        BIO_free(wire);
         throw std::bad_alloc{};
     }
-    auto* raw = ssl_.get();
-    SSL_set_bio(raw, from_wire_, to_wire_);
+    BIO_set_data(wire, this);
+    BIO_set_init(wire, 1);
+    SSL_set_bio(raw, wire, wire);
     SSL_set_app_data(raw, this);
     SSL_set_verify(raw, SSL_VERIFY_PEER | SSL_VERIFY_FAIL_IF_NO_PEER_CERT, &check_peer);
     X509_VERIFY_PARAM_set_time(SSL_get0_param(raw), std::chrono::system_clock::to_time_t(now));
@@ -93,10 +96,14 @@ tls_session::state tls_session::handshake() {
     return outcome_of(SSL_do_handshake(ssl_.get()));
 }
 
-void tls_session::feed(std::span<const std::byte> wire) {
-    std::size_t taken = 0;
-    auto fed = BIO_write_ex(from_wire_, wire.data(), wire.size(), &taken);
-    COHORT_ASSERT(fed == 1 && taken == wire.size(), "a memory buffer takes what it is given");
+void tls_session::feed(std::span<const std::byte> wire) noexcept {
+    COHORT_ASSERT(input_.empty(), "TLS asks for bytes when it has taken all before");
+    input_ = wire;
+}
+
+void tls_session::keep_input() {
+    kept_input_.assign(input_.begin(), input_.end());
+    input_ = kept_input_;
 }
 
 tls_session::state tls_session::read(std::span<std::byte> room, std::size_t& size) {
@@ -120,12 +127,47 @@ void tls_session::end_writing() noexcept {
 }
 
 void tls_session::take_output(byte_buffer& wire) {
-    char* content = nullptr;
-    auto size = BIO_get_mem_data(to_wire_, &content);
-    if (size > 0) {
-        wire.append({content, static_cast<std::size_t>(size)});
-        BIO_reset(to_wire_);
+    if (wire.empty()) {
+        swap(wire, output_);
+    } else {
+        wire.append(output_.view());
     }
+    output_.clear();
+}
+
+BIO_METHOD* tls_session::between() noexcept {
+    static auto* const made = [] {
+        auto* method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "two buffers");
+        if (method != nullptr) {
+            BIO_meth_set_read(method, &take_input);
+            BIO_meth_set_write(method, &put_output);
+            // Flushing is all that TLS asks for.
+            BIO_meth_set_ctrl(method, [](BIO*, int what, long, void*) -> long {
+                return what == BIO_CTRL_FLUSH ? 1 : 0;
+            });
+        }
+        return method;
+    }();
+    return made;
+}
+
+int tls_session::take_input(BIO* from, char* to, int size) noexcept {
+    auto& input = static_cast<tls_session*>(BIO_get_data(from))->input_;
+    BIO_clear_retry_flags(from);
+    if (input.empty()) {
+        BIO_set_retry_read(from);
+        return -1;
+    }
+    auto taken = std::min(input.size(), static_cast<std::size_t>(size));
+    std::memcpy(to, input.data(), taken);
+    input = input.subspan(taken);
+    return static_cast<int>(taken);
+}
+
+int tls_session::put_output(BIO* to, const char* from, int size) noexcept {
+    static_cast<tls_session*>(BIO_get_data(to))
+        ->output_.append({from, static_cast<std::size_t>(size)});
+    return size;
 }
 
 // -- the stream ----------------------------------------------------------------------------------
