@@ -116,7 +116,7 @@ inline const bool door_is_open<protocol<Messages...>> = (enter_wire_format<Messa
 template <class P>
 void pass_door() noexcept {
     static_assert(protocol_serializable<P>);
-    static_cast<void>(&door_is_open<P>);
+    COHORT_ASSERT(door_is_open<P>, "the program's list of messages is made before main");
 }
 
 }  // namespace detail

@@ -171,8 +171,11 @@ struct campaign {
 
     void boot(simulated_node& node) {
         auto options = remoting_options{.listen = {node.host(), 4000}, .insecure = true};
-        options.gone_after = 4s;
-        options.stall_time = 3s;
+        // They lose patience one after the other, so that a peer is given up by one side only.
+        options.gone_after = 1500ms * (node.index() + 1);
+        options.handshake_time = 700ms;
+        options.stall_time = 1s;
+        options.ping_interval = 300ms;
         auto& system = node.system();
         auto& network = system.use(remoting{options});
         ASSERT_TRUE(system.start());

@@ -154,7 +154,7 @@ void link::send(handle to, const wire_format& format, const void* content,
 // -- death watch ---------------------------------------------------------------------------------
 
 void link::watch(handle watcher, handle target) {
-    watched_.push_back({watcher, target});
+    watched_.emplace(watcher.value, target.value);
     write_frame({.kind = frame_kind::watch, .target = target, .subject = watcher}, out().filling());
     wake();
 }
@@ -167,21 +167,15 @@ void link::unwatch(handle watcher, handle target) {
 }
 
 void link::forget_watch(handle watcher, handle target) noexcept {
-    auto found = std::find_if(watched_.begin(), watched_.end(), [&](const watched& each) {
-        return each.watcher == watcher && each.target == target;
-    });
-    if (found != watched_.end()) {
-        *found = watched_.back();
-        watched_.pop_back();
-    }
+    watched_.erase({watcher.value, target.value});
 }
 
 void link::watch_again() {
     if (COHORT_MUTANT(watch_lost)) {
         return;
     }
-    for (const auto& each : watched_) {
-        write_frame({.kind = frame_kind::watch, .target = each.target, .subject = each.watcher},
+    for (const auto& [watcher, target] : watched_) {
+        write_frame({.kind = frame_kind::watch, .target = {target}, .subject = {watcher}},
                     out().filling());
     }
     wake();
@@ -289,9 +283,9 @@ void link::lose(errc code) noexcept {
 void link::fail_all() noexcept {
     gone_ = true;
     lose(errc::terminated);
-    for (const auto& each : std::exchange(watched_, {})) {
-        deliver_terminated(home_, each.watcher,
-                           {actor_address::remote(each.target, who_.place, who_.generation),
+    for (const auto& [watcher, target] : std::exchange(watched_, {})) {
+        deliver_terminated(home_, {watcher},
+                           {actor_address::remote({target}, who_.place, who_.generation),
                             exit_reason::stopped, nullptr});
     }
     end("the peer is gone");

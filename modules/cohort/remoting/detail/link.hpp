@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -62,10 +63,6 @@ private:
         std::uint32_t next_free = none;
         bool used = false;
     };
-    struct watched {
-        handle watcher;
-        handle target;
-    };
     // The end of an actor that a watcher there waits for. What was handed over and lost with a
     // connection is asked for again by the other side; what was not waits here.
     struct news {
@@ -104,7 +101,7 @@ private:
     std::vector<request> requests_;
     std::uint32_t free_ = none;
     std::uint32_t used_ = 0;
-    std::vector<watched> watched_;
+    std::set<std::pair<std::uint64_t, std::uint64_t>> watched_;  // watcher and target
     std::vector<news> news_;
     wake_signal work_;
     std::uint64_t attempt_ = 0;

@@ -77,7 +77,7 @@ void remote_core::peer_gone(std::uint32_t place, std::uint32_t generation) noexc
         }
     }
     for (auto target : old.watched) {
-        remove_watchers_of(here_, target, place, generation);
+        remove_watchers_of(here_, {target}, place, generation);
     }
     for (auto& each : seats_) {
         if (each.taken != nullptr && each.taken->who().place == place &&
@@ -208,10 +208,7 @@ void remote_core::arrived(const source& from, const frame& it) {
         case frame_kind::watch: {
             auto watcher = actor_address::remote(it.subject, from.place, from.generation);
             if (auto* known = ways_to(from.place, from.generation)) {
-                if (std::find(known->watched.begin(), known->watched.end(), it.target) ==
-                    known->watched.end()) {
-                    known->watched.push_back(it.target);
-                }
+                known->watched.insert(it.target.value);
                 add_watcher(here_, it.target, watcher);
             }
             return;

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <vector>
 
@@ -82,7 +83,7 @@ private:
         std::uint32_t generation = 0;  // of the peer in this place
         std::shared_ptr<link> data;
         std::shared_ptr<link> control;
-        std::vector<handle> watched;  // actors of this core that the peer watches
+        std::set<std::uint64_t> watched;  // actors of this core that the peer watches
         node_uid uid;
     };
     /// The right to answer a request that came from another node.
