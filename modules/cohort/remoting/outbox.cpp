@@ -85,7 +85,7 @@ bool outbox::advance(stream& line) {
     if (line.offset == 0) {
         // The receiver puts a bounded number of bytes together at the same time.
         if (begun_ != 0 &&
-            (promised_ + body.size() > limits_.message_bytes_max || begun_ == streams_max)) {
+            (promised_ + body.size() > message_bytes_max_ || begun_ == streams_max)) {
             return false;
         }
         promised_ += body.size();

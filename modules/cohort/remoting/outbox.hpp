@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
@@ -70,7 +71,8 @@ struct outbox_limits {
 /// Thread: one.
 class outbox {
 public:
-    outbox(outbox_limits limits, byte_budget& budget) noexcept : limits_{limits}, lease_{budget} {}
+    outbox(outbox_limits limits, byte_budget& budget) noexcept
+        : limits_{limits}, message_bytes_max_{limits.message_bytes_max}, lease_{budget} {}
 
     /// Whether one more message is taken; memory in use is bounded by what is queued and one
     /// message.
@@ -91,6 +93,14 @@ public:
 
     /// Where frames are appended.
     [[nodiscard]] byte_buffer& filling() noexcept { return filling_; }
+    /// What the other side takes as one message; at most what this side does.
+    void limit_messages(std::uint32_t bytes_max) noexcept {
+        message_bytes_max_ = std::min(bytes_max, limits_.message_bytes_max);
+    }
+    /// Whether the frame that was begun at `mark` is one that the other side takes.
+    [[nodiscard]] bool fits(std::size_t mark) const noexcept {
+        return filling_.size() - mark <= message_bytes_max_;
+    }
     /// Ends the frame that was begun at `mark`. Frames to the same target keep their order; a null
     /// target has none. Gives the place for `handed_over`.
     std::uint64_t finish(std::size_t mark, handle target);
@@ -132,6 +142,7 @@ private:
     bool advance(stream& line);
 
     outbox_limits limits_;
+    std::uint32_t message_bytes_max_;
     budget_lease lease_;
     byte_buffer filling_;
     byte_buffer sending_;

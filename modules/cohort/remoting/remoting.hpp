@@ -91,7 +91,9 @@ struct remoting_numbers {
 ///
 /// Messages between the same two actors arrive in order and at most once, across any number of lost
 /// connections. A `terminated` arrives exactly once, also when the node of the watched actor is
-/// gone or does not answer for `gone_after`. A node that was started again is another node.
+/// gone or does not answer for `gone_after`. A node that was started again is another node. What
+/// waits for a connection that cannot be made is dropped like what was on a connection that is
+/// lost: asks fail, tells are counted.
 class remoting final : public extension {
 public:
     explicit remoting(remoting_options options = {});

@@ -180,6 +180,30 @@ behavior<silent> mix_sizes(context<silent>, ref<counter_protocol> target, int co
     }
 }
 
+behavior<silent> send_too_much(context<silent>, ref<counter_protocol> target) {
+    auto refused = co_await target.ask<blob>(5s, bytes{std::string(2'000'000, 'b')});
+    EXPECT_FALSE(refused);
+    if (!refused) {
+        EXPECT_EQ(refused.error(), errc::too_large);
+        EXPECT_EQ(refused.error().executed(), executed::no);
+    }
+    auto taken = co_await target.ask<blob>(5s, bytes{std::string(1'000'000, 'b')});
+    EXPECT_TRUE(taken);
+}
+
+TEST(remoting, sends_a_peer_no_more_than_it_takes) {
+    auto world = nodes{};
+    world.adjust = [](simulated_node& node, remoting_options& options) {
+        if (node.index() == 1) {
+            options.message_bytes_max = 1U << 20;
+        }
+    };
+    auto& left = world.add();
+    auto& right = world.add();
+    world.run(left, send_too_much, world.find(left, right));
+    EXPECT_EQ(world.numbers(right).bad_bytes, 0U);
+}
+
 TEST(remoting, keeps_the_order_of_large_and_small_messages) {
     auto world = nodes{};
     auto& left = world.add();

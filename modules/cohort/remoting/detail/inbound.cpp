@@ -200,19 +200,43 @@ void inbound::read_some_more() {
         if (for_cores_[id].empty()) {
             continue;
         }
-        auto deal = [node = &node_, from = source{self_, who_.place, who_.generation},
-                     frames = std::exchange(for_cores_[id], byte_buffer{})](core& there) {
-            node->cores[there.id()]->arrived(from, frames.view());
+        auto from = source{self_, who_.place, who_.generation};
+        // Shared, so that it is still here when the other core has no room for it.
+        auto frames = std::make_shared<byte_buffer>(std::exchange(for_cores_[id], byte_buffer{}));
+        auto deal = [node = &node_, from, frames](core& there) {
+            node->cores[there.id()]->arrived(from, frames->view());
         };
-        home_.post(id, std::move(deal));
+        if (!home_.post(id, std::move(deal), true)) {
+            node_.cores[home_.id()]->overflowed(from, id, frames->view());
+        }
     }
 }
 
 void inbound::answer(std::string_view frames) {
     auto mark = out().filling().size();
     out().filling().append(frames);
+    finish_answer(mark);
+}
+
+void inbound::finish_answer(std::size_t mark) {
+    if (!out().fits(mark)) {
+        auto& bytes = out().filling();
+        auto it = frame{};
+        const auto* wrong = parse_frame(bytes.view().substr(mark + sizeof(std::uint32_t)), it);
+        COHORT_ASSERT(wrong == nullptr && it.kind == frame_kind::reply,
+                      "N-8: only a reply is as large as its message");
+        bytes.truncate(mark);
+        static_cast<void>(begin_frame({.kind = frame_kind::failure,
+                                       .correlation = it.correlation,
+                                       .code = errc::too_large,
+                                       .ran = executed::yes},
+                                      bytes));
+    }
     out().finish(mark, {});
-    answered();
+    if (serving_ != 0) {
+        --serving_;
+    }
+    flush();
 }
 
 void inbound::lost() {
@@ -247,6 +271,7 @@ behavior<silent> inbound::serve(context<silent>, remoting_state* node,
     if (!known || !node->peers->find(it->who_.place, it->who_.generation)) {
         co_return;
     }
+    it->out().limit_messages(it->first_.message_bytes_max);
     it->begin(std::move(it->fresh_), common_version(it->first_), {});
     static_cast<void>(co_await when_any(it->read(), it->write()));
 }

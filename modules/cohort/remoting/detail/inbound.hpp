@@ -31,13 +31,8 @@ public:
 
     /// An answer, as the frames of it; the request was one of this connection.
     void answer(std::string_view frames);
-    /// An answer is being appended to the outbox.
-    void answered() noexcept {
-        if (serving_ != 0) {
-            --serving_;
-        }
-        flush();
-    }
+    /// Ends the answer that was begun at `mark` in the outbox.
+    void finish_answer(std::size_t mark);
     /// One core has dealt with everything that the connection before this one had brought.
     void barrier_passed() noexcept;
 

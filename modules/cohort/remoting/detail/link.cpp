@@ -77,6 +77,19 @@ void link::wake() noexcept {
     }
 }
 
+result<void> link::encode(const wire_format& format, const void* content,
+                          std::size_t mark) noexcept {
+    auto& bytes = out().filling();
+    auto done = format.encode(content, bytes, node_.cores[home_.id()]->codec());
+    if (done && !out().fits(mark)) {
+        done = error{errc::too_large, "the peer takes no message of this size"};
+    }
+    if (!done) {
+        bytes.truncate(mark);
+    }
+    return done;
+}
+
 void link::tell(handle to, const wire_format& format, const void* content) noexcept {
     auto& ours = *node_.cores[home_.id()];
     if (gone_ || leaving_ || !out().has_room()) {
@@ -85,8 +98,7 @@ void link::tell(handle to, const wire_format& format, const void* content) noexc
     }
     auto& bytes = out().filling();
     auto mark = begin_frame({.kind = frame_kind::tell, .target = to, .type = format.id}, bytes);
-    if (auto done = format.encode(content, bytes, ours.codec()); !done) {
-        bytes.truncate(mark);
+    if (auto done = encode(format, content, mark); !done) {
         ours.counters().tells_dropped.add();
         home_.owner().report(
             {"message not sent", std::string{format.name}, done.error().message()});
@@ -119,8 +131,7 @@ void link::request_frame(frame head, const wire_format& format, const void* cont
         head.type = format.id;
         head.correlation = take_slot(asker.address, answered ? &format : nullptr);
         auto mark = begin_frame(head, bytes);
-        if (auto done = format.encode(content, bytes, ours.codec()); !done) {
-            bytes.truncate(mark);
+        if (auto done = encode(format, content, mark); !done) {
             static_cast<void>(release(head.correlation));
             refused = error{std::move(done).error()}.with(executed::no);
         } else {
@@ -338,6 +349,7 @@ bool link::accept_welcome(greeting& whole, std::uint64_t its_session) {
                 give_up("it had given this node up");
                 return false;
             }
+            out().limit_messages(answer.message_bytes_max);
             begin(std::move(whole.socket), answer.version, whole.rest);
             return true;
         case rejection::other_node:

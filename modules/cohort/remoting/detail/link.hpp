@@ -83,6 +83,9 @@ private:
     void request_frame(frame head, const wire_format& format, const void* content,
                        pending_answer& asker, bool answered) noexcept;
     [[nodiscard]] std::optional<error> refusal_now() noexcept;
+    /// Appends the content behind the frame's head at `mark`; takes both away on failure.
+    [[nodiscard]] result<void> encode(const wire_format& format, const void* content,
+                                      std::size_t mark) noexcept;
     bool take_reply(const frame& it);
     bool take_failure(const frame& it);
     void lose(errc executed_maybe) noexcept;

@@ -185,15 +185,39 @@ actor_address remote_core::address_of(node_uid node, handle there) noexcept {
 
 // -- what comes in -------------------------------------------------------------------------------
 
-void remote_core::arrived(const source& from, std::string_view frames) {
+template <class Take>
+void remote_core::each_frame(std::string_view frames, Take take) {
     while (!frames.empty()) {
         auto size = std::uint32_t{};
         std::memcpy(&size, frames.data(), sizeof size);
         auto it = frame{};
         const auto* wrong = parse_frame(frames.substr(sizeof size, size), it);
         COHORT_ASSERT(wrong == nullptr, "N-8: what crosses cores was a frame before");
-        arrived(from, it);
+        take(it);
         frames.remove_prefix(sizeof size + size);
+    }
+}
+
+void remote_core::arrived(const source& from, std::string_view frames) {
+    each_frame(frames, [&](const frame& it) { arrived(from, it); });
+}
+
+void remote_core::overflowed(const source& from, std::uint32_t to, std::string_view frames) {
+    auto rest = std::make_shared<byte_buffer>();
+    each_frame(frames, [&](const frame& it) {
+        if (it.kind == frame_kind::tell) {
+            here_.counters().ring_refused.add();
+        } else if (it.kind == frame_kind::request || it.kind == frame_kind::send) {
+            here_.counters().ring_refused.add();
+            refuse(from, it, errc::overloaded);
+        } else {
+            write_frame(it, *rest);
+        }
+    });
+    if (!rest->empty()) {
+        here_.post(to, [node = &node_, from, rest](core& there) {
+            node->cores[there.id()]->arrived(from, rest->view());
+        });
     }
 }
 
@@ -358,8 +382,7 @@ void remote_core::answer(const holder& to, Write write) {
             auto& bytes = it->out().filling();
             auto mark = bytes.size();
             write(bytes);
-            it->out().finish(introduce_before(*it, mark), {});
-            it->answered();
+            it->finish_answer(introduce_before(*it, mark));
         } else {
             here_.counters().late_replies.add();
         }

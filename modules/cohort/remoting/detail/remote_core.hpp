@@ -48,6 +48,8 @@ public:
     // what comes in
     void arrived(const source& from, const frame& it);
     void arrived(const source& from, std::string_view frames);
+    /// The way to another core is full: requests are refused, tells dropped, the rest gets through.
+    void overflowed(const source& from, std::uint32_t to, std::string_view frames);
 
     // connections that came to this core
     [[nodiscard]] holder enter(inbound& fresh);
@@ -102,6 +104,8 @@ private:
     void take_message(const source& from, const frame& it);
     void take_terminated(const source& from, const frame& it);
     [[nodiscard]] cell* receiver(const source& from, const frame& it, const wire_format*& format);
+    template <class Take>
+    static void each_frame(std::string_view frames, Take take);
     void refuse(const source& from, const frame& it, const error& why);
     void bad_peer(const source& from, std::string_view why);
 
