@@ -55,40 +55,110 @@ task<bool> write_whole(stream* to, const T* from) {
     co_return true;
 }
 
+using kind = history_operation::kind;
+
+/// A node's values, in memory and in a file that is only appended to. A change is answered when its
+/// record is there to stay; after a failure of the disk, whose outcome is unknown, a new file takes
+/// the place of the old one before anything else is done.
+class kv_store {
+public:
+    kv_store(cohort::world& world, kv_bug bug)
+        : world_{world}, bug_{bug}, hands_{world.start_worker("disk")} {
+        auto text = world_.read_file("/kv", 1 << 24);
+        auto rest = text ? std::string_view{*text} : std::string_view{};
+        for (auto each = record{}; rest.size() >= sizeof each; rest.remove_prefix(sizeof each)) {
+            std::memcpy(&each, rest.data(), sizeof each);
+            if (each.check != check_of(each)) {
+                break;  // the end was torn
+            }
+            values_[each.key] = each.value;
+        }
+    }
+
+    [[nodiscard]] worker& hands() noexcept { return *hands_; }
+
+    /// On the worker. Nothing when the disk failed: then it is unknown whether it was done.
+    std::optional<std::uint64_t> serve(const request& asked) {
+        if (!file_ && !rewrite()) {
+            return std::nullopt;
+        }
+        auto now = values_[asked.key];
+        switch (static_cast<kind>(asked.kind)) {
+            case kind::read:
+                return now;
+            case kind::write:
+                return change(asked.key, asked.value, 0);
+            case kind::compare_and_set:
+                return now == asked.expected ? change(asked.key, asked.value, 1) : 0;
+            case kind::erase:
+                return change(asked.key, 0, now != 0 ? 1 : 0);
+        }
+        return std::nullopt;
+    }
+
+private:
+    struct record {
+        std::uint64_t key;
+        std::uint64_t value;
+        std::uint64_t check;
+    };
+    static std::uint64_t check_of(const record& each) { return mix(mix(1, each.key), each.value); }
+
+    static bool append(open_file& to, std::uint64_t key, std::uint64_t value) {
+        auto fresh = record{key, value, 0};
+        fresh.check = check_of(fresh);
+        return to.append(std::as_bytes(std::span{&fresh, 1})).has_value();
+    }
+
+    std::optional<std::uint64_t> change(std::uint64_t key, std::uint64_t value,
+                                        std::uint64_t told) {
+        bool kept = append(*file_, key, value) && (bug_ == kv_bug::answers_early || sync());
+        if (!kept) {
+            file_.reset();
+            return std::nullopt;
+        }
+        values_[key] = value;
+        return told;
+    }
+
+    bool sync() {
+        if (file_->sync()) {
+            return true;
+        }
+        return bug_ == kv_bug::syncs_again && file_->sync();
+    }
+
+    bool rewrite() {
+        auto fresh = world_.disk().open("/kv.new", disk::mode::replace);
+        if (!fresh) {
+            return false;
+        }
+        for (const auto& [key, value] : values_) {
+            if (!append(**fresh, key, value)) {
+                return false;
+            }
+        }
+        bool kept = (*fresh)->sync() && world_.disk().rename("/kv.new", "/kv") &&
+                    world_.disk().sync_folder("/");
+        if (kept) {
+            file_ = std::move(*fresh);
+        }
+        return kept;
+    }
+
+    cohort::world& world_;
+    kv_bug bug_;
+    std::map<std::uint64_t, std::uint64_t> values_;
+    std::unique_ptr<open_file> file_;
+    std::unique_ptr<worker> hands_;
+};
+
 }  // namespace
 
 /// The programs that run on the nodes.
 struct kv_programs {
-    using kind = history_operation::kind;
-
-    // What a node has in memory: with the planted bug it is ahead of the disk.
-    struct server {
-        kv_workload::store values;
-        kv_workload::store* disk;
-    };
-
-    static std::uint64_t apply(server& here, const request& asked) {
-        auto& value = here.values[asked.key];
-        switch (static_cast<kind>(asked.kind)) {
-            case kind::read:
-                return value;
-            case kind::write:
-                value = asked.value;
-                return 0;
-            case kind::compare_and_set:
-                if (value != asked.expected) {
-                    return 0;
-                }
-                value = asked.value;
-                return 1;
-            case kind::erase:
-                return std::exchange(value, 0) != 0 ? 1 : 0;
-        }
-        return 0;
-    }
-
     static behavior<silent> serve_one(context<silent>, kv_workload* whole,
-                                      std::shared_ptr<server> here,
+                                      std::shared_ptr<kv_store> here,
                                       std::unique_ptr<stream> socket) {
         auto asked = request{};
         for (;;) {
@@ -96,11 +166,14 @@ struct kv_programs {
             if (!read) {
                 co_return;
             }
-            auto told = answer{apply(*here, asked)};
-            ++whole->counters_["served"];
-            if (whole->bug_ != kv_bug::answers_early) {
-                *here->disk = here->values;
+            // One after the other, reads as well: what is read must be there to stay.
+            auto done = co_await run_on(here->hands(), [&] { return here->serve(asked); });
+            if (!done) {
+                ++whole->counters_["disk_failed"];
+                co_return;
             }
+            ++whole->counters_["served"];
+            auto told = answer{*done};
             bool written = co_await write_whole(socket.get(), &told);
             if (!written) {
                 ++whole->counters_["answer_not_sent"];
@@ -110,7 +183,8 @@ struct kv_programs {
     }
 
     static behavior<silent> accept_all(context<silent> self, kv_workload* whole,
-                                       std::shared_ptr<server> here, std::unique_ptr<listener> at) {
+                                       std::shared_ptr<kv_store> here,
+                                       std::unique_ptr<listener> at) {
         for (;;) {
             auto incoming = co_await accept(*at);
             if (!incoming) {
@@ -120,14 +194,6 @@ struct kv_programs {
             if (socket) {
                 self.spawn(serve_one, whole, here, std::move(*socket));
             }
-        }
-    }
-
-    // The planted bug's way to the disk.
-    static behavior<silent> flush(context<silent> self, std::shared_ptr<server> here) {
-        for (;;) {
-            co_await self.sleep(50ms);
-            *here->disk = here->values;
         }
     }
 
@@ -226,8 +292,8 @@ struct kv_programs {
 };
 
 std::optional<kv_bug> kv_bug_named(std::string_view name) {
-    constexpr auto names = std::array<std::string_view, 5>{"none", "sends_again", "answers_early",
-                                                           "reads_old", "keeps_waiting"};
+    constexpr auto names = std::array<std::string_view, 6>{
+        "none", "sends_again", "answers_early", "syncs_again", "reads_old", "keeps_waiting"};
     for (std::size_t i = 0; i < names.size(); ++i) {
         if (names[i] == name) {
             return static_cast<kv_bug>(i);
@@ -237,23 +303,18 @@ std::optional<kv_bug> kv_bug_named(std::string_view name) {
 }
 
 kv_workload::kv_workload(const schedule& given, kv_bug bug)
-    : bug_{bug}, nodes_{given.swarm.nodes}, disks_(given.swarm.nodes), running_(given.swarm.nodes) {
-}
+    : bug_{bug}, nodes_{given.swarm.nodes}, running_(given.swarm.nodes) {}
 kv_workload::~kv_workload() = default;
 
 void kv_workload::boot(simulated_node& node) {
     auto started = node.system().start();
     COHORT_ASSERT(started.has_value(), "it has no extensions");
-    auto& disk = disks_[node.index()];
-    auto here = std::make_shared<kv_programs::server>(disk, &disk);
+    auto here = std::make_shared<kv_store>(node.world(), bug_);
     node.system().on_core(0, [&](core& on) {
         auto at = on.reactor().listen({"0.0.0.0", port});
         COHORT_ASSERT(at.has_value(), "the port is free");
         node.system().spawn(kv_programs::accept_all, this, here, std::move(*at));
     });
-    if (bug_ == kv_bug::answers_early) {
-        static_cast<void>(node.system().spawn(kv_programs::flush, here));
-    }
     counters_["restarted"] += node.incarnation() > 1 ? 1 : 0;
 }
 

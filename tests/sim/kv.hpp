@@ -17,7 +17,8 @@ namespace cohort::sim {
 enum class kv_bug : std::uint8_t {
     none,
     sends_again,    ///< a client whose answer was lost sends the request again
-    answers_early,  ///< a server answers before the value is on its disk
+    answers_early,  ///< a server answers before the value is sure to stay on its disk
+    syncs_again,    ///< a server whose disk failed tries once more and believes it
     reads_old,      ///< a client keeps what it read for a while
     keeps_waiting,  ///< a client waits for an answer without a limit
 };
@@ -43,11 +44,8 @@ public:
 private:
     friend struct kv_programs;
 
-    using store = std::map<std::uint64_t, std::uint64_t>;
-
     kv_bug bug_;
     std::uint32_t nodes_;
-    std::vector<store> disks_;  // by node
     history seen_;
     std::uint64_t next_value_ = 0;
     std::map<std::uint64_t, std::uint64_t> last_read_;  // what clients believe, for expectations

@@ -13,7 +13,7 @@ const std::vector<named_workload>& all_workloads() {
              return known ? std::optional{make_kv(*known)} : std::nullopt;
          },
          .must = {"served", "restarted", "not_connected", "answer_lost", "no_answer_in_time",
-                  "answer_not_sent", "set", "not_set"}},
+                  "answer_not_sent", "disk_failed", "set", "not_set"}},
     };
     return all;
 }

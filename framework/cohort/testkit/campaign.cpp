@@ -36,7 +36,8 @@ public:
                                                    .stream_buffer = given.swarm.stream_buffer,
                                                    .give_up = given.swarm.give_up}} {
         for (std::uint32_t i = 0; i < given.swarm.nodes; ++i) {
-            sim_.add({.runtime = {.cores = given.swarm.cores},
+            // Blocking work that was made slow is waited for.
+            sim_.add({.runtime = {.cores = given.swarm.cores, .stop_grace = 5min},
                       .shuffled = given.swarm.shuffled,
                       .boot = [this](simulated_node& node) { work_->boot(node); }});
         }
@@ -95,7 +96,7 @@ private:
             node.world().set_clock_rate(0);
             if (i % 2 != 0) {
                 sim_.crash(node);
-            } else if (!sim_.stop(node)) {
+            } else if (!sim_.stop(node, 15min)) {
                 return "node " + node.host() + " does not end";
             }
         }

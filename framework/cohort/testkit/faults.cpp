@@ -46,6 +46,18 @@ void fault_driver::begin(const scheduled_fault& fault) {
             world.stop_for(fault.length,
                            static_cast<std::uint64_t>(std::max<std::int64_t>(1, fault.amount)));
             break;
+        case fault_kind::die_inside: {
+            auto how = fault.amount % 2 == 0 ? death::machine : death::process;
+            if (whole_.node(fault.a).up()) {
+                world.die_at(static_cast<std::uint64_t>(std::max<std::int64_t>(1, fault.amount)),
+                             [this, node = fault.a, how] { crash(node, how); });
+            }
+            break;
+        }
+        case fault_kind::bad_disk:
+            ++own.disk;
+            world.disk().set_errors(static_cast<std::uint32_t>(fault.amount));
+            break;
         case fault_kind::reset:
             whole_.network().reset(fault.a, fault.b,
                                    whole_.network().random().draw(0xfa'0017, fault.a, total_++),
@@ -91,8 +103,14 @@ void fault_driver::end(const scheduled_fault& fault) {
     auto& own = nodes_[fault.a];
     bool healed = healed_[fault.a];
     switch (fault.kind) {
+        case fault_kind::bad_disk:
+            if (!healed && --own.disk == 0) {
+                node.world().disk().set_errors(0);
+            }
+            break;
         case fault_kind::crash:
         case fault_kind::power_loss:
+        case fault_kind::die_inside:
             // Who is not to be healed stays down from then on.
             if (!node.up() && !healing_) {
                 whole_.restart(node);
@@ -210,6 +228,7 @@ void fault_driver::heal(const std::vector<std::uint32_t>& core) {
         auto& node = whole_.node(index);
         node.world().set_clock_rate(0);
         node.world().set_work_slowness(1);
+        node.world().disk().set_errors(0);
         node.world().go_on();
         node.options().turn_cost = node_options{}.turn_cost;
         nodes_[index] = {};

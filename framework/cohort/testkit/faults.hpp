@@ -37,6 +37,7 @@ private:
         std::uint32_t clock = 0;
         std::uint32_t cpu = 0;
         std::uint32_t work = 0;
+        std::uint32_t disk = 0;
     };
 
     void begin(const scheduled_fault& fault);

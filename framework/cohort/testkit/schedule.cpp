@@ -12,9 +12,9 @@ namespace cohort {
 namespace {
 
 constexpr std::array<std::string_view, fault_kinds> kind_names = {
-    "crash",      "power_loss", "stop",      "stop_inside", "cut",       "cut_one_way",
-    "isolate",    "split",      "reset",     "slow_link",   "tail",      "throttle",
-    "clock_rate", "clock_jump", "wall_jump", "slow_cpu",    "slow_work", "corrupt"};
+    "crash",       "power_loss", "die_inside", "bad_disk", "stop",      "stop_inside", "cut",
+    "cut_one_way", "isolate",    "split",      "reset",    "slow_link", "tail",        "throttle",
+    "clock_rate",  "clock_jump", "wall_jump",  "slow_cpu", "slow_work", "corrupt"};
 
 std::int64_t us(duration length) noexcept {
     return std::chrono::duration_cast<std::chrono::microseconds>(length).count();
@@ -188,8 +188,11 @@ swarm make_swarm(const keyed_random& random, const schedule_limits& limits) {
 std::int64_t make_amount(fault_kind kind, std::uint64_t draw) {
     auto pick = [&](std::uint64_t bound) { return static_cast<std::int64_t>(below(draw, bound)); };
     switch (kind) {
+        case fault_kind::die_inside:
         case fault_kind::stop_inside:
             return 1 + pick(200);
+        case fault_kind::bad_disk:
+            return 1'000 + pick(500'000);
         case fault_kind::split:
             return 1 + pick(510);
         case fault_kind::slow_link:
@@ -208,7 +211,7 @@ std::int64_t make_amount(fault_kind kind, std::uint64_t draw) {
         case fault_kind::slow_cpu:
             return 2 + pick(1'000);
         case fault_kind::slow_work:
-            return 2 + pick(1'000);
+            return 2 + pick(100);
         case fault_kind::corrupt:
             return 1'000 + pick(100'000);
         default:

@@ -16,6 +16,8 @@ namespace cohort {
 enum class fault_kind : std::uint8_t {
     crash,        ///< the process of `a` dies, and is started again after `length`
     power_loss,   ///< the machine of `a` does
+    die_inside,   ///< a machine, or with an odd `amount` a process, dies at that call of its seam
+    bad_disk,     ///< of a million writes and syncs of `a`, `amount` fail
     stop,         ///< nothing of `a` runs for `length`
     stop_inside,  ///< the same, from its `amount`th call through the seam
     cut,          ///< nothing passes between `a` and `b`
@@ -33,7 +35,7 @@ enum class fault_kind : std::uint8_t {
     slow_work,    ///< blocking work of `a` does
     corrupt,      ///< of a million pieces of data from `a` to `b`, `amount` get a bit wrong
 };
-inline constexpr std::size_t fault_kinds = 18;
+inline constexpr std::size_t fault_kinds = 20;
 /// What a protocol must survive without noticing more than delay, loss of connections and time.
 inline constexpr std::uint32_t all_faults_but_corruption =
     (1U << static_cast<unsigned>(fault_kind::corrupt)) - 1;

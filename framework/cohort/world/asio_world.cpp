@@ -1,3 +1,4 @@
+#include <cohort/world/asio_disk.hpp>
 #include <cohort/world/asio_reactor.hpp>
 #include <cohort/world/world.hpp>
 
@@ -200,6 +201,8 @@ public:
         return text;
     }
 
+    cohort::disk& disk() override { return *disk_; }
+
     result<std::vector<std::string>> resolve(const std::string& host) override {
         auto hints = addrinfo{};
         hints.ai_socktype = SOCK_STREAM;
@@ -247,6 +250,7 @@ public:
     }
 
 private:
+    std::unique_ptr<cohort::disk> disk_ = make_real_disk();
     std::atomic<bool> ending_{false};
     std::unique_ptr<asio_thread> signals_;
 };

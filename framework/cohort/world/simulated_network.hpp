@@ -17,6 +17,7 @@ class simulated_world;
 namespace detail {
 struct simulated_connection;
 class simulated_listener;
+class simulated_incoming;
 class simulated_stream;
 }  // namespace detail
 
@@ -81,6 +82,8 @@ public:
     [[nodiscard]] const keyed_random& random() const noexcept { return random_; }
     [[nodiscard]] const network_counters& counters() const noexcept { return counters_; }
 
+    [[nodiscard]] std::size_t size() const noexcept { return nodes_.size(); }
+
     // -- links ----------------------------------------------------------------------------------
 
     /// The direction from one node to another, by their numbers. Change everything but `cut` here.
@@ -120,6 +123,7 @@ private:
     friend struct detail::simulated_connection;
     friend class detail::simulated_listener;
     friend class detail::simulated_stream;
+    friend class detail::simulated_incoming;
 
     struct link_state {
         simulated_link shape;

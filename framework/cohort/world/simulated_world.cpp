@@ -11,6 +11,7 @@ namespace {
 
 constexpr std::uint64_t for_programs = 0x72'616e'64;
 constexpr std::uint64_t for_work = 0x77'6f72'6b;
+constexpr std::uint64_t for_disk = 0x66'696c'6573;
 constexpr std::uint64_t for_clocks = 0x63'6c6f'636b;
 constexpr std::int64_t million = 1'000'000;
 constexpr auto never = time_point::max();
@@ -25,13 +26,15 @@ duration scaled(duration length, std::int64_t rate) noexcept {
 
 simulated_world::simulated_world(simulation_options options)
     : own_network_{std::make_unique<simulated_network>(options)}, network_{*own_network_},
-      host_{"127.0.0.1"}, random_{network_.random().stream(for_programs)} {
+      host_{"127.0.0.1"}, random_{network_.random().stream(for_programs)},
+      disk_{*this, network_.random().stream(for_disk)} {
     index_ = network_.join(*this, host_);
     true_base_ = local_base_ = network_.now();
 }
 
 simulated_world::simulated_world(simulated_network& network, std::string host)
-    : network_{network}, host_{std::move(host)}, random_{network_.random().stream(for_programs)} {
+    : network_{network}, host_{std::move(host)}, random_{network_.random().stream(for_programs)},
+      disk_{*this, network_.random().stream(mix(for_disk, network_.size()))} {
     index_ = network_.join(*this, host_);
     true_base_ = network_.now();
     // Clocks of different machines have nothing to do with each other.
@@ -125,15 +128,18 @@ void simulated_world::pause(duration) {
 
 result<std::string> simulated_world::read_file(const std::string& path, std::size_t bytes_max) {
     seam();
-    auto found = files.find(path);
-    if (found == files.end()) {
+    const auto* text = disk_.find(path);
+    if (auto given = files.find(path); text == nullptr && given != files.end()) {
+        text = &given->second;
+    }
+    if (text == nullptr) {
         return error{errc::not_found, "cannot read " + path + ": No such file or directory"};
     }
-    if (found->second.size() > bytes_max) {
+    if (text->size() > bytes_max) {
         return error{errc::too_large,
                      path + " is longer than " + std::to_string(bytes_max) + " bytes"};
     }
-    return found->second;
+    return *text;
 }
 
 result<std::vector<std::string>> simulated_world::resolve(const std::string& host) {
@@ -169,6 +175,10 @@ void simulated_world::turn_by(std::uint32_t core, time_point when) {
 
 void simulated_world::run_turn(std::uint32_t core) {
     turns_[core] = never;
+    if (silenced_) {
+        settle_lag();
+        return;
+    }
     if (stopped()) {
         turn_by(core, stopped_until_);
         return;
@@ -186,6 +196,14 @@ void simulated_world::settle_lag() noexcept {
         stopped_until_ = std::max(stopped_until_, seen_until_);
         lag_ = duration::zero();
     }
+    if (silenced_ && when_silenced_) {
+        network_.events().at(network_.now(), std::exchange(when_silenced_, nullptr));
+    }
+}
+
+void simulated_world::die_at(std::uint64_t calls, std::function<void()> then) {
+    die_at_call_ = calls_ + std::max<std::uint64_t>(1, calls);
+    when_silenced_ = std::move(then);
 }
 
 bool simulated_world::stopped() const noexcept { return network_.now() < stopped_until_; }
@@ -203,6 +221,10 @@ void simulated_world::go_on() {
     // What it saw in the middle of a stop is not taken back: its clock never runs backwards.
     stopped_until_ = seen_until_;
     stop_at_call_ = 0;
+    if (!silenced_) {
+        die_at_call_ = 0;
+        when_silenced_ = nullptr;
+    }
     for (std::uint32_t core = 0; core < turns_.size(); ++core) {
         turn_by(core, network_.now());
     }
@@ -228,6 +250,9 @@ void simulated_world::run_work(work_item& item, std::uint32_t incarnation) {
     if (dead_ || incarnation != incarnation_) {
         return;  // it was dropped then
     }
+    if (silenced_) {
+        return;  // and soon will be
+    }
     if (stopped()) {
         network_.events().at(stopped_until_,
                              [this, &item, incarnation] { run_work(item, incarnation); });
@@ -247,7 +272,11 @@ void simulated_world::run_work(work_item& item, std::uint32_t incarnation) {
 void simulated_world::die(death how) {
     COHORT_ASSERT(!dead_, "a node dies once");
     lag_ = duration::zero();
-    stop_at_call_ = 0;
+    stop_at_call_ = die_at_call_ = 0;
+    when_silenced_ = nullptr;
+    if (how == death::machine) {
+        disk_.lose_power();
+    }
     network_.crash(index_, how == death::machine);
     dead_ = true;
     machine_up_ = how == death::process;
@@ -260,7 +289,7 @@ void simulated_world::die(death how) {
 
 void simulated_world::revive() {
     COHORT_ASSERT(dead_ && reactors_.empty(), "a machine starts a node after the last one is gone");
-    dead_ = false;
+    dead_ = silenced_ = false;
     ++incarnation_;
     stopped_until_ = seen_until_ = {};
     if (!std::exchange(machine_up_, true)) {

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include <cohort/world/simulated_disk.hpp>
 #include <cohort/world/simulated_network.hpp>
 #include <cohort/world/world.hpp>
 
@@ -47,6 +48,7 @@ public:
     }
     [[nodiscard]] result<std::string> read_file(const std::string& path,
                                                 std::size_t bytes_max) override;
+    [[nodiscard]] simulated_disk& disk() override { return disk_; }
     [[nodiscard]] result<std::vector<std::string>> resolve(const std::string& host) override;
     void on_termination(std::function<void()>) override {}
 
@@ -54,8 +56,9 @@ public:
     [[nodiscard]] std::uint32_t index() const noexcept { return index_; }
     [[nodiscard]] const std::string& host() const noexcept { return host_; }
 
-    /// What the environment and the files hold.
+    /// What the environment holds.
     std::map<std::string, std::string> variables;
+    /// Files that are there and that the node does not write.
     std::map<std::string, std::string> files;
 
     /// The code that runs now takes so long: what it sees and does from here on is later, and the
@@ -68,7 +71,11 @@ public:
     /// 0 is at once, else in the middle of what it does. Its clock goes on.
     void stop_for(duration length, std::uint64_t calls = 0);
     [[nodiscard]] bool stopped() const noexcept;
-    /// Ends a stop, unless the node has looked at its clock in the middle of it.
+    /// The node dies at its `calls`th call through the seam from now on, in the middle of what it
+    /// does: nothing that comes behind has an effect. `simulation` takes it down then.
+    void die_at(std::uint64_t calls, std::function<void()> then);
+    /// Ends a stop, unless the node has looked at its clock in the middle of it, and takes back
+    /// what was planned with `stop_for` and `die_at`.
     void go_on();
     /// The clock runs by so many millionths faster than true time, or slower; -1,000,000 stops it.
     void set_clock_rate(std::int64_t per_million);
@@ -98,11 +105,14 @@ public:
     /// A machine is there again, and the next node may be started on it.
     void revive();
     [[nodiscard]] bool dead() const noexcept { return dead_; }
+    /// Whether what the node does has no effect any more.
+    [[nodiscard]] bool silent() const noexcept { return dead_ || silenced_; }
     [[nodiscard]] std::uint32_t incarnation() const noexcept { return incarnation_; }
 
 private:
     friend class simulated_reactor;
     friend class simulated_network;
+    friend class simulated_disk;
     friend struct detail::simulated_connection;
     friend class detail::simulated_listener;
     friend class detail::simulated_worker;
@@ -112,6 +122,9 @@ private:
     void seam() const noexcept {
         if (++calls_ == stop_at_call_) {
             lag_ += stop_length_;
+        }
+        if (calls_ == die_at_call_) {
+            silenced_ = true;
         }
     }
     [[nodiscard]] time_point local(time_point when) const noexcept;
@@ -143,6 +156,9 @@ private:
     mutable std::uint64_t calls_ = 0;
     std::uint64_t stop_at_call_ = 0;
     duration stop_length_{};
+    std::uint64_t die_at_call_ = 0;
+    mutable bool silenced_ = false;
+    std::function<void()> when_silenced_;
     time_point stopped_until_{};
     time_point seen_until_{};  // in a stop that came in the middle of something
 
@@ -151,6 +167,7 @@ private:
     std::vector<simulated_reactor*> reactors_;
     std::map<std::uint16_t, detail::simulated_listener*> listeners_;
     std::uint16_t next_port_ = 40000;
+    simulated_disk disk_;
     std::vector<work_item*> work_;  // submitted and not run
     std::uint32_t work_slowness_ = 1;
     bool dead_ = false;

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include <cohort/world/disk.hpp>
 #include <cohort/world/network.hpp>
 #include <cohort/world/result.hpp>
 #include <cohort/world/time.hpp>
@@ -71,6 +72,8 @@ public:
     /// `storage`.
     [[nodiscard]] virtual result<std::string> read_file(const std::string& path,
                                                         std::size_t bytes_max) = 0;
+    /// What can be written. Calls block: make them on a worker.
+    [[nodiscard]] virtual cohort::disk& disk() = 0;
     /// The numeric addresses of a host. Blocks: call it on a worker. Errors: `not_found` when the
     /// name has none, `network` when nobody could be asked.
     [[nodiscard]] virtual result<std::vector<std::string>> resolve(const std::string& host) = 0;

@@ -284,7 +284,9 @@ simulated_stream::~simulated_stream() {
 void simulated_stream::end() noexcept {
     if (!std::exchange(closed_, true)) {
         whole_->ends[side_].stream = nullptr;
-        whole_->close(side_);
+        if (!home_.world().silent()) {
+            whole_->close(side_);
+        }
     }
 }
 
@@ -325,6 +327,9 @@ std::optional<io_outcome> simulated_stream::write_some(
     }
     if (auto why = whole_->ends[side_].failed; why != errc::ok || writing_ended_) {
         return io_outcome{writing_ended_ ? errc::end_of_stream : why, 0};
+    }
+    if (home_.world().silent()) {
+        return io_outcome{errc::ok, buffers.empty() ? 0 : buffers.front().size()};  // never sent
     }
     if (auto sent = whole_->send(side_, buffers); sent != 0) {
         return io_outcome{errc::ok, sent};
@@ -371,7 +376,7 @@ void simulated_stream::cancel() noexcept {
 void simulated_stream::end_writing() noexcept {
     COHORT_ASSERT(write_done_ == nullptr, "writing ends when nothing is being written");
     if (!std::exchange(writing_ended_, true) && whole_->ends[side_].failed == errc::ok &&
-        !closed_ && !home_.world().dead()) {
+        !closed_ && !home_.world().silent()) {
         whole_->mark(side_, simulated_pipe::mark::fin);
     }
 }
@@ -380,6 +385,12 @@ void simulated_stream::close() noexcept {
     home_.world().seam();
     end();
     cancel();
+}
+
+simulated_incoming::~simulated_incoming() {
+    if (whole_ && !whole_->net.nodes_[whole_->ends[1].node]->silent()) {
+        whole_->close(1);
+    }
 }
 
 endpoint simulated_stream::peer() const {

@@ -153,11 +153,7 @@ class simulated_incoming final : public incoming_stream {
 public:
     explicit simulated_incoming(std::shared_ptr<simulated_connection> whole)
         : whole_{std::move(whole)} {}
-    ~simulated_incoming() override {
-        if (whole_) {
-            whole_->close(1);
-        }
-    }
+    ~simulated_incoming() override;
     simulated_incoming(const simulated_incoming&) = delete;
     simulated_incoming& operator=(const simulated_incoming&) = delete;
 

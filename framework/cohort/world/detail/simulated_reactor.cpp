@@ -54,7 +54,7 @@ result<std::unique_ptr<listener>> simulated_reactor::listen(const endpoint& loca
     auto refused = [&](const char* why) {
         return error{errc::network, "cannot listen on " + address.text() + ": " + why};
     };
-    if (world_.dead()) {
+    if (world_.silent()) {
         return refused("the node is gone");
     }
     if (!is_numeric(address.host)) {
@@ -81,8 +81,8 @@ simulated_reactor::attempt* simulated_reactor::find(io_completion& done,
 void simulated_reactor::connect(const endpoint& remote, std::unique_ptr<stream>& connected,
                                 io_completion& done) {
     world_.seam();
-    if (world_.dead() || !is_numeric(remote.host)) {
-        soon(done, {world_.dead() ? errc::cancelled : errc::invalid, 0});
+    if (world_.silent() || !is_numeric(remote.host)) {
+        soon(done, {world_.silent() ? errc::cancelled : errc::invalid, 0});
         return;
     }
     auto number = ++attempts_;
