@@ -30,6 +30,8 @@ behavior<counter_protocol> count(context<counter_protocol> self) {
             auto left = timed.deadline().at - self.now();
             timed.reply(
                 std::int64_t{std::chrono::duration_cast<std::chrono::milliseconds>(left).count()});
+        } else if (auto traced = message.get_if<trace_seen>()) {
+            traced.reply(static_cast<std::int64_t>(traced.deadline().trace));
         } else if (auto last = message.get_if<die>()) {
             if (last->by_exception) {
                 throw std::runtime_error{"told to"};

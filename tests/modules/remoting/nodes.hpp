@@ -34,10 +34,13 @@ struct blob {
 struct remaining {
     using reply = result<std::int64_t>;
 };
+struct trace_seen {
+    using reply = result<std::int64_t>;
+};
 struct die {
     bool by_exception = false;
 };
-using counter_protocol = protocol<add, note, numbers_seen, slow, blob, remaining, die>;
+using counter_protocol = protocol<add, note, numbers_seen, slow, blob, remaining, trace_seen, die>;
 using adder_protocol = protocol<add>;
 
 struct listen_to {

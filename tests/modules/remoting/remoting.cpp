@@ -262,6 +262,34 @@ TEST(remoting, tells_nodes_of_different_clusters_apart) {
     EXPECT_GT(world.numbers(right).handshakes_refused, 0U);
 }
 
+TEST(remoting, says_every_minute_that_it_is_insecure) {
+    auto world = nodes{};
+    int said = 0;
+    world.adjust = [&said](simulated_node& node, remoting_options&) {
+        node.system().runtime().on_event([&said](const runtime_event& event) {
+            said += event.what == "remoting is insecure" ? 1 : 0;
+        });
+    };
+    world.add();
+    world.sim.run_for(5min + 1s);
+    EXPECT_EQ(said, 6);
+}
+
+behavior<silent> ask_with_trace(context<silent> self, ref<counter_protocol> target,
+                                result<std::int64_t>* out) {
+    *out = co_await target.ask<trace_seen>(deadline{self.now() + 2s, 4711});
+}
+
+TEST(remoting, carries_the_trace_of_a_request) {
+    auto world = nodes{};
+    auto& left = world.add();
+    auto& right = world.add();
+    auto out = result<std::int64_t>{errc::no_reply};
+    world.run(left, ask_with_trace, world.find(left, right), &out);
+    ASSERT_TRUE(out);
+    EXPECT_EQ(*out, 4711);
+}
+
 TEST(remoting, refuses_to_listen_everywhere_unless_it_is_asked_for) {
     auto sim = simulation{};
     sim.add({.boot = [](simulated_node& node) {

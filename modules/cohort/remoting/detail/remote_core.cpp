@@ -65,6 +65,13 @@ void remote_core::post_acquaint(const peer& who) {
 }
 
 void remote_core::peer_gone(std::uint32_t place, std::uint32_t generation) noexcept {
+    // Its connections end also on a core that never had a word for it.
+    for (auto& each : seats_) {
+        if (each.taken != nullptr && each.taken->who().place == place &&
+            each.taken->who().generation == generation) {
+            each.taken->end("the peer is gone");
+        }
+    }
     if (generation == 0 || place >= ways_.size() || ways_[place].generation != generation) {
         return;
     }
@@ -78,12 +85,6 @@ void remote_core::peer_gone(std::uint32_t place, std::uint32_t generation) noexc
     }
     for (auto target : old.watched) {
         remove_watchers_of(here_, {target}, place, generation);
-    }
-    for (auto& each : seats_) {
-        if (each.taken != nullptr && each.taken->who().place == place &&
-            each.taken->who().generation == generation) {
-            each.taken->end("the peer is gone");
-        }
     }
 }
 
