@@ -1,6 +1,14 @@
 #include <cohort/remoting/detail/directory.hpp>
 
+#include <algorithm>
+
 namespace cohort::detail {
+namespace {
+
+// Nodes that come back do so soon, or as another node.
+constexpr std::size_t given_up_max = 256;
+
+}  // namespace
 
 directory::entry* directory::live(std::uint32_t place, std::uint32_t generation) {
     if (place >= entries_.size()) {
@@ -43,6 +51,10 @@ void directory::drop(entry& old) {
     auto at = by_address_.find({old.known.address.host, old.known.address.port});
     if (at != by_address_.end() && at->second == old.known.place) {
         by_address_.erase(at);
+    }
+    given_up_.push_back(old.known.uid);
+    if (given_up_.size() > given_up_max) {
+        given_up_.pop_front();
     }
     old.live = false;
     old.lanes.clear();
@@ -154,6 +166,8 @@ directory::admission directory::admit(const hello& message, const holder& by) {
         out.why = rejection::stale;
         return out;
     }
+    out.anew = state.attempt == 0 &&
+               std::find(given_up_.begin(), given_up_.end(), message.caller) != given_up_.end();
     state.attempt = message.attempt;
     out.replaced = std::exchange(state.held_by, by);
     out.who = it->known;

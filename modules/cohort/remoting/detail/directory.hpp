@@ -61,6 +61,7 @@ public:
         peer who;
         holder replaced;           // the lane's connection until now, if any
         std::optional<peer> gone;  // the caller had given this acquaintance up
+        bool anew = false;  // the lane's first connection, and not with this node's first one
     };
     /// Decides about a hello that was judged well, and notes who holds its lane from now on.
     [[nodiscard]] admission admit(const hello& message, const holder& by);
@@ -91,6 +92,7 @@ private:
     std::deque<entry> entries_;  // entry 0 is this node itself and stays unused
     std::deque<std::uint32_t> free_;
     std::map<node_uid, std::uint32_t> by_uid_;
+    std::deque<node_uid> given_up_;  // the last ones; they may come back
     std::map<std::pair<std::string, std::uint16_t>, std::uint32_t> by_address_;
 };
 

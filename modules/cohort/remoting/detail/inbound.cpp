@@ -65,6 +65,7 @@ rejection inbound::admit() {
     if (decided.why == rejection::none) {
         who_ = decided.who;
         replaced_ = decided.replaced;
+        begins_anew_ = decided.anew;
         admitted_ = true;
         node_.cores[0]->post_acquaint(who_);
     }
@@ -74,6 +75,19 @@ rejection inbound::admit() {
 void inbound::barrier_passed() noexcept {
     if (barriers_ != 0 && --barriers_ == 0) {
         barrier_.notify();
+    }
+}
+
+// Whatever a core has passed on to others is dealt with when this is counted once for each of them.
+void inbound::pass_through(core& there, remoting_state& node, holder waiting) {
+    for (std::uint32_t id = 0; id < node.cores.size(); ++id) {
+        post_to(there, id, [&node, waiting](core& each) {
+            post_to(each, waiting.core, [&node, waiting](core&) {
+                if (auto* it = node.cores[waiting.core]->find(waiting)) {
+                    it->barrier_passed();
+                }
+            });
+        });
     }
 }
 
@@ -91,21 +105,25 @@ task<void> inbound::wait_for_old(holder old) {
         co_return;
     }
     barriers_ = static_cast<std::uint32_t>(node_.cores.size());
-    auto pass = [node = &node_, old, self = self_](core& there) {
+    home_.post(old.core, [node = &node_, old, self = self_](core& there) {
         if (auto* it = node->cores[old.core]->find(old)) {
             it->end("a newer connection took its place");
         }
-        for (std::uint32_t id = 0; id < node->cores.size(); ++id) {
-            post_to(there, id, [node, self](core& each) {
-                post_to(each, self.core, [node, self](core&) {
-                    if (auto* waiting = node->cores[self.core]->find(self)) {
-                        waiting->barrier_passed();
-                    }
-                });
-            });
-        }
-    };
-    home_.post(old.core, pass);
+        pass_through(there, *node, self);
+    });
+    co_await barrier_;
+}
+
+// The same when the acquaintance begins anew: any core may have a connection of the one before.
+task<void> inbound::wait_for_all() {
+    auto cores = static_cast<std::uint32_t>(node_.cores.size());
+    barriers_ = cores * cores;
+    for (std::uint32_t id = 0; id < cores; ++id) {
+        post_to(home_, id, [node = &node_, who = who_, self = self_](core& there) {
+            node->cores[there.id()]->end_older(who);
+            pass_through(there, *node, self);
+        });
+    }
     co_await barrier_;
 }
 
@@ -117,7 +135,9 @@ task<bool> inbound::shake_hands() {
         co_return false;
     }
     auto why = admit();
-    if (admitted_ && replaced_.generation != 0) {
+    if (admitted_ && begins_anew_) {
+        co_await wait_for_all();
+    } else if (admitted_ && replaced_.generation != 0) {
         co_await wait_for_old(replaced_);
     }
     auto answer = welcome{.why = why,

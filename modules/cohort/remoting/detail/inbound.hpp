@@ -50,7 +50,9 @@ private:
     [[nodiscard]] task<bool> shake_hands();
     [[nodiscard]] task<bool> read_hello();
     [[nodiscard]] rejection admit();
+    static void pass_through(core& there, remoting_state& node, holder waiting);
     [[nodiscard]] task<void> wait_for_old(holder old);
+    [[nodiscard]] task<void> wait_for_all();
     void lost();
     void route(const frame& it);
 
@@ -67,6 +69,7 @@ private:
     std::uint32_t serving_ = 0;
     bool stranger_ = false;
     bool admitted_ = false;
+    bool begins_anew_ = false;  // one of the two had given the other up
 };
 
 }  // namespace cohort::detail

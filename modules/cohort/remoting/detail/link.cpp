@@ -113,7 +113,13 @@ std::optional<error> link::refusal_now() noexcept {
     if (gone_) {
         return error{errc::terminated}.with(executed::no);
     }
-    if (leaving_ || (unreachable_ && !connected())) {
+    if (unreachable_ && !connected()) {
+        // Not in time for this one, but it is a reason to try again.
+        missed_ = true;
+        wake();
+        return error{errc::unavailable}.with(executed::no);
+    }
+    if (leaving_) {
         return error{errc::unavailable}.with(executed::no);
     }
     if (!out().has_room() || used_ == requests_max) {
@@ -322,7 +328,7 @@ bool link::has_left() const noexcept {
 // -- the connection ------------------------------------------------------------------------------
 
 bool link::wanted() const noexcept {
-    return kind_ == lane::control || lost_ || !out().empty() || !watched_.empty();
+    return kind_ == lane::control || lost_ || missed_ || !out().empty() || !watched_.empty();
 }
 
 void link::give_up(std::string_view why) { node_.give_up(who_.place, who_.generation, why); }
@@ -415,6 +421,7 @@ behavior<silent> link::run(context<silent> self, std::shared_ptr<link> it) {
         }
         if (!opened) {
             it->unreachable_ = true;
+            it->missed_ = false;
             it->lose(errc::unavailable);
             if (it->silent_too_long()) {
                 it->give_up("it cannot be reached");
@@ -425,7 +432,7 @@ behavior<silent> link::run(context<silent> self, std::shared_ptr<link> it) {
             continue;
         }
         counters.connections_made.add();
-        it->unreachable_ = false;
+        it->unreachable_ = it->missed_ = false;
         it->backoff_ = {};
         it->lost_ = false;
         it->watch_again();

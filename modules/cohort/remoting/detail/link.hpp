@@ -111,6 +111,7 @@ private:
     duration backoff_{};
     time_point alive_;          // the last sign of life of the peer on this lane
     bool unreachable_ = false;  // the last attempt to connect failed
+    bool missed_ = false;       // somebody wanted it since then
     bool lost_ = false;         // a connection, and the other side may not know that yet
     bool leaving_ = false;
     bool gone_ = false;

@@ -88,6 +88,16 @@ void remote_core::peer_gone(std::uint32_t place, std::uint32_t generation) noexc
     }
 }
 
+void remote_core::end_older(const peer& now) noexcept {
+    for (auto& each : seats_) {
+        if (each.taken != nullptr && each.taken->who().uid == now.uid &&
+            (each.taken->who().place != now.place ||
+             each.taken->who().generation != now.generation)) {
+            each.taken->end("its node begins anew");
+        }
+    }
+}
+
 void remote_core::watch_again(std::uint32_t place, std::uint32_t generation) {
     if (place < ways_.size() && ways_[place].generation == generation && ways_[place].data) {
         ways_[place].data->watch_again();

@@ -62,6 +62,8 @@ public:
     /// The same from any core, on core 0.
     void post_acquaint(const peer& who);
     void peer_gone(std::uint32_t place, std::uint32_t generation) noexcept;
+    /// Ends what comes by connections of an older acquaintance with the same node.
+    void end_older(const peer& now) noexcept;
     void watch_again(std::uint32_t place, std::uint32_t generation);
 
     // stopping
