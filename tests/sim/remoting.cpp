@@ -27,8 +27,7 @@ struct echo {
 struct time_left {
     using reply = result<std::int64_t>;
 };
-struct finish {};
-using target_protocol = protocol<numbered, echo, time_left, finish>;
+using target_protocol = protocol<numbered, echo, time_left>;
 
 enum class errand : std::uint32_t {
     tell,
@@ -102,8 +101,6 @@ struct remoting_programs {
             } else if (auto question = message.get_if<time_left>()) {
                 auto left = question.deadline().at - self.core().now();
                 question.reply(std::chrono::duration_cast<std::chrono::milliseconds>(left).count());
-            } else {
-                co_return;
             }
         }
     }
@@ -317,7 +314,7 @@ void remoting_workload::operate(simulation& whole, const scheduled_operation& op
     look_at_memory();
     switch (what) {
         case errand::replace:
-            node.system().tell(here->target, finish{});
+            node.system().stop(here->target);
             here->target = node.system().spawn_on(node.index() % node.system().cores(),
                                                   remoting_programs::serve, this, ++numbers_);
             here->network->expose("target", here->target);
@@ -389,7 +386,7 @@ void remoting_workload::expect_life(simulation& whole, const std::vector<std::ui
 void remoting_workload::end_targets() {
     for (auto* each : up_) {
         if (each != nullptr) {
-            each->node->system().tell(each->target, finish{});
+            each->node->system().stop(each->target);
         }
     }
 }
@@ -405,17 +402,31 @@ bool remoting_workload::live() {
     if (corrupting_) {
         return true;
     }
-    return std::all_of(healed_.begin(), healed_.end(), [&](std::uint32_t node) {
-        auto* here = up_[node];
-        const auto& ends = drivers_[here->driver_number].ends;
-        return std::all_of(ends.begin(), ends.end(),
-                           [](const auto& each) { return each.second >= 1; });
-    });
+    return ends_missing() == 0;
+}
+
+// Of what living drivers of healed nodes watch.
+std::uint64_t remoting_workload::ends_missing() const {
+    auto missing = std::uint64_t{0};
+    for (auto node : healed_) {
+        if (up_[node] != nullptr) {
+            const auto& ends = drivers_.at(up_[node]->driver_number).ends;
+            missing += static_cast<std::uint64_t>(std::count_if(
+                ends.begin(), ends.end(), [](const auto& each) { return each.second == 0; }));
+        }
+    }
+    return missing;
 }
 
 std::map<std::string, std::uint64_t> remoting_workload::sometimes() const {
     auto out = counters_;
     out["certainly_not_executed"] = not_executed_.size();
+    // Why healed nodes are not live.
+    if (waiting_for_life_ != 0) {
+        out["never_answered"] = waiting_for_life_;
+    } else if (auto missing = ending_ && !corrupting_ ? ends_missing() : 0; missing != 0) {
+        out["never_ended"] = missing;
+    }
     return out;
 }
 

@@ -49,6 +49,7 @@ private:
     [[nodiscard]] std::size_t large(std::size_t bytes) const noexcept;
     void wrong(std::string what);
     void end_targets();
+    [[nodiscard]] std::uint64_t ends_missing() const;
     void look_at_memory();
 
     bool corrupting_;
