@@ -107,7 +107,7 @@ run_sim() {
     for word in "$@"; do
         case $previous in
             --workload) sums=$word ;;
-            --bug | --mutant) sums=$sums-$word ;;
+            --bug) sums=$sums-$word ;;
         esac
         previous=$word
     done

@@ -10,6 +10,7 @@
 #include <cohort/testkit/schedule_generator.hpp>
 
 #include "kv.hpp"
+#include "workloads.hpp"
 
 namespace cohort::sim {
 namespace {
@@ -121,20 +122,28 @@ RC_GTEST_PROP(campaign, is_a_property_of_rapidcheck_too, ()) {
     RC_ASSERT(!run_schedule(given, make_kv(kv_bug::none)).failure);
 }
 
+// Schedules that failed once, in a file with the name of their workload.
 TEST(corpus, is_well) {
-    auto files = std::set<std::filesystem::path>{};
-    for (const auto& each : std::filesystem::directory_iterator{COHORT_SIM_CORPUS}) {
-        files.insert(each.path());
-    }
-    for (const auto& path : files) {
+    for (const auto& each : all_workloads()) {
+        auto make = *each.make("none");
+        auto path = std::filesystem::path{COHORT_SIM_CORPUS} / (std::string{each.name} + ".txt");
         auto file = std::ifstream{path};
         auto line = std::string{};
         while (std::getline(file, line)) {
             auto given = schedule::parse(line);
             ASSERT_TRUE(given) << path << ": " << given.error().message();
-            auto report = run_schedule(*given, make_kv(kv_bug::none));
-            EXPECT_FALSE(report.failure) << path << ": " << *report.failure;
+            auto report = run_schedule(*given, make);
+            EXPECT_FALSE(report.failure) << path << ": " << *report.failure << "\n" << line;
         }
+    }
+}
+
+TEST(campaign, finds_nothing_in_remoting) {
+    const auto& remote = all_workloads()[1];
+    for (std::uint64_t seed = 1; seed <= 40; ++seed) {
+        auto given = make_schedule(seed, remote.limits);
+        auto report = run_schedule(given, *remote.make("none"));
+        ASSERT_FALSE(report.failure) << *report.failure << "\n" << given.text();
     }
 }
 

@@ -11,8 +11,6 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
-#include <cohort/world/mutant.hpp>
-
 #include "sums.hpp"
 #include "workloads.hpp"
 
@@ -33,7 +31,6 @@ struct settings {
     std::uint32_t nodes_max = 0;
     std::uint64_t length_s = 0;
     bool keep_going = false;
-    std::string mutant;
 };
 
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
@@ -45,10 +42,8 @@ double wall_seconds() {
 
 void print_failure(const settings& given, const schedule& found, const std::string& why) {
     fmt::print("FAILED: {}\n  ./dev sim --workload {}{} --seed {} --schedule '{}'\n", why,
-               given.workload,
-               (given.bug == "none" ? "" : " --bug " + given.bug) +
-                   (given.mutant.empty() ? "" : " --mutant " + given.mutant),
-               found.seed, found.text());
+               given.workload, (given.bug == "none" ? "" : " --bug " + given.bug), found.seed,
+               found.text());
     std::fflush(stdout);
 }
 
@@ -114,8 +109,7 @@ private:
     }
 
     bool load() {
-        total_.workload = given_.workload + (given_.bug == "none" ? "" : "+" + given_.bug) +
-                          (given_.mutant.empty() ? "" : "+" + given_.mutant);
+        total_.workload = given_.workload + (given_.bug == "none" ? "" : "+" + given_.bug);
         total_.commit = given_.commit;
         auto file = std::ifstream{given_.state};
         if (given_.state.empty() || !file) {
@@ -219,8 +213,7 @@ private:
         }
         bool seen = true;
         for (const auto& name : must_) {
-            if (total_.seeds >= 1000 && given_.bug == "none" && given_.mutant.empty() &&
-                total_.sometimes[name] == 0) {
+            if (total_.seeds >= 1000 && given_.bug == "none" && total_.sometimes[name] == 0) {
                 fmt::print("FAILED: no run has seen '{}'\n", name);
                 seen = false;
             }
@@ -235,21 +228,6 @@ private:
     sums total_;
     double began_ = 0;
 };
-
-bool plant(const std::string& name) {
-    auto known = mutant_of(name);
-    if (!known) {
-        fmt::print(stderr, "there is no mutant '{}'\n", name);
-        return false;
-    }
-#if defined(COHORT_MUTANTS)
-    planted = *known;
-    return true;
-#else
-    fmt::print(stderr, "mutants need a build with COHORT_MUTANTS\n");
-    return false;
-#endif
-}
 
 int run_program(int argc, char** argv) {
     auto given = settings{};
@@ -268,12 +246,7 @@ int run_program(int argc, char** argv) {
     app.add_option("--nodes-max", given.nodes_max, "at most so many nodes");
     app.add_option("--length", given.length_s, "seconds of faults in a run");
     app.add_flag("--keep-going", given.keep_going, "does not end at the first failure");
-    app.add_option("--mutant", given.mutant,
-                   "a fault of tests/mutants to plant into Cohort itself");
     CLI11_PARSE(app, argc, argv);
-    if (!given.mutant.empty() && !plant(given.mutant)) {
-        return 2;
-    }
     for (const auto& each : all_workloads()) {
         if (each.name != given.workload) {
             continue;

@@ -67,7 +67,8 @@ public:
         faults_->heal(core);
         work_->expect_life(sim_, core);
         if (!sim_.run_until([this] { return work_->live(); }, options.life_within)) {
-            return "the healed nodes are not live";
+            auto what = work_->waits_for();
+            return "the healed nodes are not live" + (what.empty() ? what : ": " + what);
         }
         if (auto wrong = work_->check_safety()) {
             return wrong;

@@ -29,6 +29,8 @@ public:
     /// something that must work now; `live` says whether it has.
     virtual void expect_life(simulation& whole, const std::vector<std::uint32_t>& core) = 0;
     [[nodiscard]] virtual bool live() = 0;
+    /// What it still waits for, for the report.
+    [[nodiscard]] virtual std::string waits_for() { return {}; }
     /// Rare things that happened, by name: what a campaign has never seen it has not tested.
     [[nodiscard]] virtual std::map<std::string, std::uint64_t> sometimes() const { return {}; }
 };

@@ -339,6 +339,12 @@ TEST(watch_checker, wants_every_end_told_once) {
     unasked.told(2, 10);
     EXPECT_EQ(unasked.violation(), "watcher 2 heard of the end of 10 and never watched it");
     watches.ended(11);
+    auto excused = watches;
+    excused.excuse(1);
+    EXPECT_FALSE(excused.violation_at_end());
+    excused.told(1, 11);
+    EXPECT_FALSE(excused.violation_at_end());
+    EXPECT_TRUE(watches.violation_at_end());
     watches.watcher_ended(1);
     EXPECT_FALSE(watches.violation_at_end());
 }
