@@ -86,6 +86,13 @@ inline constexpr bool is_view<std::basic_string_view<Char, Traits>> = true;
 template <class T, std::size_t Extent>
 inline constexpr bool is_view<std::span<T, Extent>> = true;
 
+/// An enumeration with a fixed underlying type is made from a number in braces.
+template <class T>
+inline constexpr bool takes_a_number = false;
+template <class T>
+    requires std::is_enum_v<T>
+inline constexpr bool takes_a_number<T> = requires { T{0}; } || requires { T{false}; };
+
 template <class T>
 consteval bool has_default() {
     return is_result<T> || requires { T{}; };
@@ -157,7 +164,7 @@ consteval auto inspect() {
         return verdict<refusal::long_double, T>{};
     } else if constexpr (is_view<T>) {
         return verdict<refusal::view, T>{};
-    } else if constexpr (std::is_enum_v<T> && !requires { T{0}; } && !requires { T{false}; }) {
+    } else if constexpr (std::is_enum_v<T> && !takes_a_number<T>) {
         return verdict<refusal::loose_enum, T>{};
     } else if constexpr (requires { typename codec<T>::parts; }) {
         using found = decltype(inspect_parts<Seen...>(typename codec<T>::parts{}));

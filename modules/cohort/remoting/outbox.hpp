@@ -128,8 +128,8 @@ private:
     /// What goes to one target, from a large message on.
     struct stream {
         stream() = default;
-        stream(stream&&) = default;
-        stream& operator=(stream&&) = default;
+        stream(stream&&) noexcept = default;
+        stream& operator=(stream&&) noexcept = default;
 
         handle target;
         std::deque<byte_buffer> waiting;  // whole frames
