@@ -65,6 +65,10 @@ void directory::note_address(entry& it, const endpoint& address) {
     if (address.port == 0) {
         return;
     }
+    auto before = by_address_.find({it.known.address.host, it.known.address.port});
+    if (before != by_address_.end() && before->second == it.known.place) {
+        by_address_.erase(before);
+    }
     it.known.address = address;
     by_address_[{address.host, address.port}] = it.known.place;
 }
