@@ -268,6 +268,7 @@ TEST(remoting_faults, strangers_are_refused_within_limits_and_others_notice_noth
 }
 
 TEST(remoting_faults, bits_that_flip_harm_nobody_else) {
+    std::uint64_t noticed = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         auto world = nodes{{.seed = seed}, 2};
         auto& left = world.add();
@@ -275,15 +276,19 @@ TEST(remoting_faults, bits_that_flip_harm_nobody_else) {
         auto& third = world.add();
         auto target = world.find(left, right);
         auto other = world.find(third, right);
-        world.sim.network().link(0, 1).corrupt_per_million = 200'000;
-        static_cast<void>(left.system().spawn(count_up, target, 500));
+        world.sim.network().link(0, 1).corrupt_per_million = 5'000 * seed;
+        world.sim.network().link(1, 0).corrupt_per_million = seed % 2 * 50'000;
         for (int i = 0; i < 20; ++i) {
+            static_cast<void>(left.system().spawn(count_up, target, 200));
+            static_cast<void>(left.system().ask<numbers_seen>(target, 500ms));
             auto answer = third.system().ask<sum_of>(other, 2s, 1);
             world.sim.run_for(1s);
             auto got = answer.get();
             ASSERT_TRUE(got) << "seed " << seed << " " << got.error().message();
         }
+        noticed += world.numbers(right).bad_bytes + world.numbers(left).bad_bytes;
     }
+    EXPECT_GT(noticed, 20U);
 }
 
 }  // namespace
