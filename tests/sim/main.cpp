@@ -1,12 +1,16 @@
 // cohort-sim: runs seeds of a workload on simulated nodes, or replays one schedule.
 
+#include <array>
 #include <chrono>
+#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
 #include <set>
 #include <sstream>
+
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -32,6 +36,17 @@ struct settings {
     std::uint64_t length_s = 0;
     bool keep_going = false;
 };
+
+// A broken invariant ends the program, and should say in which seed.
+volatile std::uint64_t running_seed = 0;
+
+void name_the_seed(int) {
+    auto text = std::array<char, 96>{};
+    auto end = fmt::format_to_n(text.data(), text.size(), "FAILED: seed {} ended the program\n",
+                                static_cast<std::uint64_t>(running_seed));
+    static_cast<void>(!::write(1, text.data(), end.size));
+    std::_Exit(1);
+}
 
 double cpu_seconds() { return static_cast<double>(std::clock()) / CLOCKS_PER_SEC; }
 
@@ -156,6 +171,7 @@ private:
 
     // Whether the seed is well.
     bool run_seed(std::uint64_t seed) {
+        running_seed = seed;
         auto what = make_schedule(seed, limits_);
         auto before = cpu_seconds();
         auto report = run_schedule(what, make_);
@@ -230,6 +246,8 @@ private:
 };
 
 int run_program(int argc, char** argv) {
+    std::signal(SIGABRT, name_the_seed);
+    std::signal(SIGSEGV, name_the_seed);
     auto given = settings{};
     auto app = CLI::App{"Runs seeds of a workload on simulated nodes, or replays one schedule"};
     app.add_option("--workload", given.workload, "what to run")->capture_default_str();

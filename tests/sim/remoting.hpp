@@ -40,9 +40,13 @@ private:
     friend struct remoting_programs;
 
     struct station;
+    struct watched {
+        std::uint32_t node = 0;
+        int ends = 0;
+    };
     struct watching {
         bool alive = true;
-        std::map<std::string, int> ends;  // of each ref that was watched
+        std::map<std::string, watched> refs;
     };
 
     /// As much of a message as this run's network carries in time.

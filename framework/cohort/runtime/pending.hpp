@@ -5,6 +5,7 @@
 
 #include <cohort/runtime/handle.hpp>
 #include <cohort/runtime/wheel.hpp>
+#include <cohort/world/mutant.hpp>
 #include <cohort/world/result.hpp>
 
 namespace cohort {
@@ -57,7 +58,7 @@ public:
                       "R-8: a pending ask is removed once");
         entry.answer = nullptr;
         // A wrapped generation would match very old answers; skip zero, which is never valid.
-        if (++entry.generation == 0) {
+        if (!COHORT_MUTANT(reply_token_reused) && ++entry.generation == 0) {
             entry.generation = 1;
         }
         entry.next_free = free_;

@@ -12,11 +12,11 @@ namespace cohort {
 /// them. They exist in builds with COHORT_MUTANTS only; everywhere else the question costs nothing.
 enum class mutant : std::uint8_t {
     none,
-    reply_token_reused,      ///< the token of an answered request is given out again as it was
+    reply_token_reused,      ///< the token of an ask that ended is given out again as it was
     watch_lost,              ///< a new connection does not repeat what is watched
     credit_leaked,           ///< the credit of a large message is not given back
     frame_length_unchecked,  ///< a frame may be as long as it says
-    order_broken,            ///< a new connection does not wait for what the old one brought
+    order_broken,            ///< a new connection does not wait for what older ones brought
     timer_fires_cancelled,   ///< a cancelled timer stays where it is
     deadline_as_instant,     ///< the wire carries an instant of the sender's clock
     parked_actor_lost,       ///< stopping an actor that is parked leaves it parked

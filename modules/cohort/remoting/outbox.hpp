@@ -78,10 +78,8 @@ public:
     /// message.
     [[nodiscard]] bool has_room() noexcept {
         auto bytes = queued();
-        if (COHORT_MUTANT(queue_unbounded)) {
-            return true;
-        }
-        return bytes < limits_.queue_bytes_max && lease_.covers(bytes);
+        return (bytes < limits_.queue_bytes_max || COHORT_MUTANT(queue_unbounded)) &&
+               lease_.covers(bytes);
     }
     [[nodiscard]] std::size_t queued() const noexcept {
         return filling_.size() + (sending_.size() - sent_) + stream_bytes_;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <cohort/world/mutant.hpp>
+
 namespace cohort::detail {
 namespace {
 
@@ -128,7 +130,7 @@ bool directory::confirm(std::uint32_t place, std::uint32_t generation, const wel
         return false;
     }
     auto& its = found->known.its_session;
-    if (its != 0 && its != message.callee_session) {
+    if (its != 0 && its != message.callee_session && !COHORT_MUTANT(old_incarnation_kept)) {
         return false;
     }
     its = message.callee_session;
@@ -141,7 +143,7 @@ directory::admission directory::admit(const hello& message, const holder& by) {
     auto out = admission{};
     auto found = by_uid_.find(message.caller);
     auto* it = found == by_uid_.end() ? nullptr : &entries_[found->second];
-    bool knows_another = message.callee_session != 0 &&
+    bool knows_another = message.callee_session != 0 && !COHORT_MUTANT(old_incarnation_kept) &&
                          (it == nullptr || it->known.session != message.callee_session);
     if (knows_another) {
         out.why = rejection::forgotten;

@@ -59,7 +59,7 @@ handle link::release(std::uint64_t correlation) noexcept {
     auto& done = requests_[slot];
     COHORT_ASSERT(done.used, "N-7: a request is answered once");
     done.used = false;
-    if (!COHORT_MUTANT(reply_token_reused) && ++done.generation == 0) {
+    if (++done.generation == 0) {
         done.generation = 1;
     }
     done.next_free = std::exchange(free_, slot);
@@ -158,7 +158,7 @@ void link::ask(handle to, const wire_format& format, const void* content, pendin
                const deadline& until) noexcept {
     request_frame({.kind = frame_kind::request,
                    .target = to,
-                   .remaining_us = remaining_us(until, home_.turn_time()),
+                   .remaining_us = remaining_us(until, home_.fresh_time()),
                    .trace = until.trace},
                   format, content, asker, true);
 }

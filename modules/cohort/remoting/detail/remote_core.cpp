@@ -4,6 +4,7 @@
 #include <bit>
 
 #include <cohort/actor/lifecycle.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort::detail {
 
@@ -68,7 +69,7 @@ void remote_core::peer_gone(std::uint32_t place, std::uint32_t generation) noexc
     // Its connections end also on a core that never had a word for it.
     for (auto& each : seats_) {
         if (each.taken != nullptr && each.taken->who().place == place &&
-            each.taken->who().generation == generation) {
+            each.taken->who().generation == generation && !COHORT_MUTANT(order_broken)) {
             each.taken->end("the peer is gone");
         }
     }

@@ -1,0 +1,66 @@
+#!/usr/bin/env python3
+"""Plants each fault of framework/cohort/world/mutant.hpp in turn, and lets the simulation find it.
+
+Every fault has to be found within its budget of seeds, and the same seeds without a fault have to
+be well: tests that cannot see a broken rule are worth nothing.
+"""
+
+import argparse
+import pathlib
+import re
+import subprocess
+import sys
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
+# Only where bits flip does anybody send a length that is wrong.
+OTHER_WORKLOADS = {"frame_length_unchecked": "remoting_corrupted"}
+
+
+def mutants():
+    text = (ROOT / "framework/cohort/world/mutant.hpp").read_text()
+    return [name for name in re.findall(r'std::string_view\{"(\w+)"\}', text)]
+
+
+def run(program, workload, bug, seeds):
+    began = time.monotonic()
+    ran = subprocess.run([str(program), "--workload", workload, "--bug", bug, "--seeds", str(seeds),
+                          "--twice-every", "0"], capture_output=True, text=True, check=False,
+                         errors="replace")
+    return ran, time.monotonic() - began
+
+
+def what_was_found(ran):
+    for line in ran.stdout.splitlines():
+        if line.startswith("seed ") or line.startswith("FAILED: seed"):
+            return line.removesuffix("; shrinking")
+    return None
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("program", type=pathlib.Path, help="cohort-sim, built with COHORT_MUTANTS")
+    parser.add_argument("--seeds", type=int, default=1000, help="the budget of each")
+    asked = parser.parse_args()
+    missed = []
+    for workload in ("remoting", "remoting_corrupted"):
+        ran, seconds = run(asked.program, workload, "none", asked.seeds)
+        well = ran.returncode == 0
+        print(f"{'well  ' if well else 'BROKEN'} {workload} without a fault, {asked.seeds} seeds, "
+              f"{seconds:.0f} s", flush=True)
+        if not well:
+            print(ran.stdout[-2000:])
+            missed.append(workload)
+    for name in mutants():
+        ran, seconds = run(asked.program, OTHER_WORKLOADS.get(name, "remoting"), name, asked.seeds)
+        found = what_was_found(ran) if ran.returncode != 0 else None
+        print(f"{'found ' if found else 'MISSED'} {name}: {found or 'nothing in all seeds'}, "
+              f"{seconds:.0f} s", flush=True)
+        if not found:
+            missed.append(name)
+    print(f"{len(mutants())} faults, {len(missed)} not as they should be")
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
