@@ -103,6 +103,11 @@ run_sim() {
     need build test
     configure sim
     build sim cohort-sim
+    if [[ ${1:-} == --mutants ]]; then
+        shift
+        python3 tests/mutants/run.py "$root/build/sim/tests/sim/cohort-sim" "$@"
+        return
+    fi
     local options=() sums=kv commit word previous=
     for word in "$@"; do
         case $previous in

@@ -13,8 +13,11 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-# Only where bits flip does anybody send a length that is wrong.
-OTHER_WORKLOADS = {"frame_length_unchecked": "remoting_corrupted"}
+WORKLOADS = ("remoting", "remoting_corrupted", "remoting_impatient")
+# Only where bits flip does anybody send a length that is wrong; only where nodes give each other up
+# and come back are there older connections that anybody could forget.
+OTHER_WORKLOADS = {"frame_length_unchecked": "remoting_corrupted",
+                   "order_broken": "remoting_impatient"}
 
 
 def mutants():
@@ -43,7 +46,7 @@ def main():
     parser.add_argument("--seeds", type=int, default=1000, help="the budget of each")
     asked = parser.parse_args()
     missed = []
-    for workload in ("remoting", "remoting_corrupted"):
+    for workload in WORKLOADS:
         ran, seconds = run(asked.program, workload, "none", asked.seeds)
         well = ran.returncode == 0
         print(f"{'well  ' if well else 'BROKEN'} {workload} without a fault, {asked.seeds} seeds, "

@@ -292,9 +292,10 @@ struct remoting_programs {
     }
 };
 
-remoting_workload::remoting_workload(const schedule& given, bool corrupting)
-    : corrupting_{corrupting}, nodes_{given.swarm.nodes}, stream_buffer_{given.swarm.stream_buffer},
-      up_(given.swarm.nodes) {}
+remoting_workload::remoting_workload(const schedule& given, flavour how)
+    : corrupting_{how == flavour::corrupted}, impatient_{how == flavour::impatient},
+      nodes_{given.swarm.nodes}, stream_buffer_{given.swarm.stream_buffer}, up_(given.swarm.nodes) {
+}
 remoting_workload::~remoting_workload() = default;
 
 void remoting_workload::wrong(std::string what) {
@@ -309,7 +310,7 @@ std::size_t remoting_workload::large(std::size_t bytes) const noexcept {
 
 void remoting_workload::boot(simulated_node& node) {
     auto options = remoting_options{.listen = {node.host(), port}, .insecure = true};
-    options.gone_after = 4s;
+    options.gone_after = impatient_ ? 1s : 4s;
     options.stall_time = 3s;
     options.handshake_time = 2s;
     options.frame_bytes_max = 128 * 1024;
@@ -489,10 +490,8 @@ std::vector<std::string> remoting_workload::must() {
             "certainly_not_executed"};
 }
 
-workload_maker make_remoting(bool corrupting) {
-    return [corrupting](const schedule& given) {
-        return std::make_unique<remoting_workload>(given, corrupting);
-    };
+workload_maker make_remoting(remoting_workload::flavour how) {
+    return [how](const schedule& given) { return std::make_unique<remoting_workload>(given, how); };
 }
 
 }  // namespace cohort::sim

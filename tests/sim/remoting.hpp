@@ -21,8 +21,12 @@ namespace cohort::sim {
 /// within its limits, and healed nodes work.
 class remoting_workload final : public workload {
 public:
-    /// With corruption anything may arrive: then only life and limits are judged.
-    remoting_workload(const schedule& given, bool corrupting);
+    enum class flavour : std::uint8_t {
+        plain,
+        corrupted,  ///< anything may arrive: only life and limits are judged
+        impatient,  ///< nodes give each other up soon, and come back
+    };
+    remoting_workload(const schedule& given, flavour how);
     ~remoting_workload() override;
 
     void boot(simulated_node& node) override;
@@ -57,6 +61,7 @@ private:
     void look_at_memory();
 
     bool corrupting_;
+    bool impatient_;
     std::uint32_t nodes_;
     std::size_t stream_buffer_;
     std::vector<station*> up_;  // by node; null while it is down
@@ -74,6 +79,6 @@ private:
     std::map<std::string, std::uint64_t> counters_;
 };
 
-[[nodiscard]] workload_maker make_remoting(bool corrupting);
+[[nodiscard]] workload_maker make_remoting(remoting_workload::flavour how);
 
 }  // namespace cohort::sim

@@ -19,22 +19,36 @@ bool plant(std::string_view bug) {
 #endif
 }
 
-named_workload remoting_named(std::string_view name, bool corrupting) {
+constexpr std::uint32_t only(std::initializer_list<fault_kind> kinds) {
+    auto mask = std::uint32_t{0};
+    for (auto kind : kinds) {
+        mask |= 1U << static_cast<unsigned>(kind);
+    }
+    return mask;
+}
+
+named_workload remoting_named(std::string_view name, remoting_workload::flavour how) {
+    using flavour = remoting_workload::flavour;
     auto limits = schedule_limits{};
     limits.nodes_min = 2;
     limits.nodes_max = 4;
     limits.length = std::chrono::seconds{20};
     limits.operations_max = 150;
     limits.operation_kinds = remoting_workload::operation_kinds;
-    if (corrupting) {
-        limits.kinds |= 1U << static_cast<unsigned>(fault_kind::corrupt);
+    if (how == flavour::corrupted) {
+        limits.kinds |= only({fault_kind::corrupt});
+    } else if (how == flavour::impatient) {
+        limits.kinds = only({fault_kind::cut, fault_kind::cut_one_way, fault_kind::isolate,
+                             fault_kind::split, fault_kind::stop, fault_kind::stop_inside,
+                             fault_kind::slow_link, fault_kind::tail});
+        limits.nodes_max = 2;
     }
     return {.name = name,
             .limits = limits,
-            .make = [corrupting](std::string_view bug) -> std::optional<workload_maker> {
-                return plant(bug) ? std::optional{make_remoting(corrupting)} : std::nullopt;
+            .make = [how](std::string_view bug) -> std::optional<workload_maker> {
+                return plant(bug) ? std::optional{make_remoting(how)} : std::nullopt;
             },
-            .must = corrupting ? std::vector<std::string>{} : remoting_workload::must()};
+            .must = how == flavour::plain ? remoting_workload::must() : std::vector<std::string>{}};
 }
 
 }  // namespace
@@ -49,8 +63,9 @@ const std::vector<named_workload>& all_workloads() {
          },
          .must = {"served", "restarted", "not_connected", "answer_lost", "no_answer_in_time",
                   "answer_not_sent", "disk_failed", "set", "not_set"}},
-        remoting_named("remoting", false),
-        remoting_named("remoting_corrupted", true),
+        remoting_named("remoting", remoting_workload::flavour::plain),
+        remoting_named("remoting_corrupted", remoting_workload::flavour::corrupted),
+        remoting_named("remoting_impatient", remoting_workload::flavour::impatient),
     };
     return all;
 }
