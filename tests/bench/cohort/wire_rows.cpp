@@ -259,6 +259,17 @@ int main(int argc, char** argv) {
     auto options = remoting_options{.insecure = true};
     options.listen =
         serves ? what.where : endpoint{what.where.host == "127.0.0.1" ? "127.0.0.1" : "0.0.0.0", 0};
+    if (!what.certs.empty()) {
+        auto name = what.certs + (serves ? "/server" : "/client");
+        auto loaded = tls_credentials::load(
+            node.world(), {name + ".pem", name + "-key.pem", what.certs + "/authority.pem"});
+        if (!loaded) {
+            std::fprintf(stderr, "%s\n", loaded.error().message().c_str());
+            return 1;
+        }
+        options.credentials = *loaded;
+        options.insecure = false;
+    }
     auto& network = node.use(remoting{options});
     if (serves) {
         network.expose("service", node.spawn_on_with(0, {.mailbox_limit = 60000}, cohort::serve));
