@@ -244,6 +244,7 @@ task<result<actor_address>> remoting::find_address(endpoint node, std::string na
                                                    std::vector<std::uint32_t> types,
                                                    duration within) {
     auto& self = *state_;
+    COHORT_ASSERT(self.peers != nullptr, "names are looked up after the system has started");
     auto until = after(this_core().now(), within);
     if (node == self.local) {
         auto found = resolve_here(self, {std::move(name), std::move(types)});
