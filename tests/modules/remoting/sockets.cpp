@@ -2,6 +2,8 @@
 
 #include <future>
 
+#include <cohort/http/server.hpp>
+
 #include "nodes.hpp"
 
 namespace cohort::remoting_tests {
@@ -52,6 +54,16 @@ behavior<silent> talk(context<silent> self, ref<counter_protocol> target, int ro
     auto message = co_await self.receive();
     EXPECT_TRUE(message.get_if<terminated>());
     out[1].set_value(1);
+}
+
+TEST(remoting_sockets, live_in_one_program_with_http) {
+    auto node = cohort::system{runtime_options{.cores = 1}};
+    auto& network = node.use(remoting{});
+    auto& server = node.use(http_server{});
+    server.route(GET, "/", [](request) { return no_content(); });
+    EXPECT_TRUE(node.start());
+    EXPECT_NE(network.local().port, 0);
+    EXPECT_NE(server.local().port, 0);
 }
 
 TEST(remoting_sockets, carry_messages_answers_and_ends) {

@@ -16,6 +16,7 @@
 #include <cohort/http/server.hpp>
 #include <cohort/runtime/core.hpp>
 #include <cohort/task/awaiters.hpp>
+#include <cohort/task/wake_signal.hpp>
 
 namespace cohort::detail {
 
@@ -67,27 +68,6 @@ public:
 
 private:
     std::atomic<std::uint32_t>* open_ = nullptr;
-};
-
-/// Wakes one fiber that waits for it; a wake-up without a waiter is kept for the next.
-class wake_signal {
-public:
-    void notify() noexcept {
-        if (waiter_ != nullptr) {
-            this_core().make_ready(*std::exchange(waiter_, nullptr));
-        } else {
-            notified_ = true;
-        }
-    }
-    [[nodiscard]] bool await_ready() noexcept { return std::exchange(notified_, false); }
-    void await_suspend(std::coroutine_handle<> here) noexcept {
-        waiter_ = &suspend_current(here, run_state::blocked);
-    }
-    void await_resume() const noexcept {}
-
-private:
-    fiber* waiter_ = nullptr;
-    bool notified_ = false;
 };
 
 /// One request that is being answered: a child task of the connection's actor.

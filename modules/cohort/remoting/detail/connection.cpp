@@ -22,21 +22,21 @@ task<bool> write_all(stream* to, std::string_view bytes) {
     co_return true;
 }
 
-connection::connection(remoting_state& node)
+peer_connection::peer_connection(remoting_state& node)
     : node_{node}, home_{this_core()}, out_{{.queue_bytes_max = node.options.peer_bytes_max,
                                              .message_bytes_max = node.options.message_bytes_max},
                                             node.outbound},
       reader_{node.options.frame_bytes_max}, chunks_{node.options.message_bytes_max},
       inbound_{node.inbound}, tick_{*this, [](wheel_timer& fired) noexcept {
-                                        timer_of<connection>::owner_of(fired).on_tick();
+                                        timer_of<peer_connection>::owner_of(fired).on_tick();
                                     }} {}
 
 // A link may outlive its core; what belongs to the core was put away then.
-connection::~connection() {
+peer_connection::~peer_connection() {
     COHORT_ASSERT(!tick_.armed() && socket_ == nullptr, "N-6: a connection is put away at its end");
 }
 
-void connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::string_view rest) {
+void peer_connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::string_view rest) {
     COHORT_ASSERT(socket_ == nullptr, "N-6: a connection has one socket at a time");
     socket_ = std::move(socket);
     reader_ = frame_reader{node_.options.frame_bytes_max};
@@ -51,7 +51,7 @@ void connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::strin
     home_.timers().arm(tick_, after(home_.turn_time(), node_.options.ping_interval));
 }
 
-void connection::put_away() noexcept {
+void peer_connection::put_away() noexcept {
     if (tick_.armed()) {
         home_.timers().cancel(tick_);
     }
@@ -62,7 +62,7 @@ void connection::put_away() noexcept {
     inbound_.shrink(0);
 }
 
-void connection::introduce(const std::vector<actor_address>& mentioned) {
+void peer_connection::introduce(const std::vector<actor_address>& mentioned) {
     for (const auto& each : mentioned) {
         auto key = std::pair{each.place(), each.generation};
         if (std::find(introduced_.begin(), introduced_.end(), key) != introduced_.end()) {
@@ -81,8 +81,8 @@ void connection::introduce(const std::vector<actor_address>& mentioned) {
     }
 }
 
-std::size_t connection::introduce_before(std::size_t mark,
-                                         const std::vector<actor_address>& mentioned) {
+std::size_t peer_connection::introduce_before(std::size_t mark,
+                                              const std::vector<actor_address>& mentioned) {
     auto& bytes = out_.filling();
     auto frame = std::string{bytes.view().substr(mark)};
     bytes.truncate(mark);
@@ -92,7 +92,7 @@ std::size_t connection::introduce_before(std::size_t mark,
     return mark;
 }
 
-void connection::end(std::string_view why) noexcept {
+void peer_connection::end(std::string_view why) noexcept {
     if (socket_ != nullptr && !std::exchange(ended_, true)) {
         why_ = why;
         socket_->close();
@@ -101,7 +101,7 @@ void connection::end(std::string_view why) noexcept {
     }
 }
 
-bool connection::take_chunk(const frame& it) {
+bool peer_connection::take_chunk(const frame& it) {
     ungranted_ += static_cast<std::uint32_t>(it.payload.size());
     if (ungranted_ > credit_window) {
         failure_ = "more chunks come than there is credit for";
@@ -123,7 +123,7 @@ bool connection::take_chunk(const frame& it) {
     return failure_ == nullptr && arrived(whole);
 }
 
-bool connection::take(const frame& it) {
+bool peer_connection::take(const frame& it) {
     switch (it.kind) {
         case frame_kind::ping:
             write_frame({.kind = frame_kind::pong, .correlation = it.correlation}, out_.filling());
@@ -154,7 +154,7 @@ bool connection::take(const frame& it) {
 
 // Credit goes back when what came incomplete is within the node's budget; until then the other side
 // waits.
-void connection::grant_credit() {
+void peer_connection::grant_credit() {
     if (COHORT_MUTANT(credit_leaked)) {
         ungranted_ = 0;
     }
@@ -167,7 +167,7 @@ void connection::grant_credit() {
 }
 
 // Takes a batch of complete frames.
-connection::step connection::take_frames() {
+peer_connection::step peer_connection::take_frames() {
     auto it = frame{};
     failure_ = nullptr;
     for (int taken = 0;; ++taken) {
@@ -197,7 +197,7 @@ connection::step connection::take_frames() {
     return step::read;
 }
 
-task<void> connection::read() {
+task<void> peer_connection::read() {
     auto& counters = node_.cores[home_.id()]->counters();
     for (;;) {
         auto step = take_frames();
@@ -231,7 +231,7 @@ task<void> connection::read() {
     end("it was ended");
 }
 
-task<void> connection::write() {
+task<void> peer_connection::write() {
     auto& counters = node_.cores[home_.id()]->counters();
     while (!ended_) {
         auto bytes = out_.next();
@@ -257,7 +257,7 @@ task<void> connection::write() {
     }
 }
 
-void connection::on_tick() noexcept {
+void peer_connection::on_tick() noexcept {
     auto now = home_.turn_time();
     const auto& options = node_.options;
     bool stalled = write_began_ != time_point::max() && now - write_began_ >= options.stall_time;

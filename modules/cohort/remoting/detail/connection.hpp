@@ -11,51 +11,11 @@
 #include <cohort/remoting/outbox.hpp>
 #include <cohort/task/awaiters.hpp>
 #include <cohort/task/task.hpp>
+#include <cohort/task/wake_signal.hpp>
 
 namespace cohort::detail {
 
 struct remoting_state;
-
-/// Wakes one fiber that waits for it; a wake-up without a waiter is kept for the next. Whoever
-/// waits may be destroyed meanwhile.
-class wake_signal {
-public:
-    class [[nodiscard]] wait {
-    public:
-        explicit wait(wake_signal& on) noexcept : on_{on} {}
-        wait(const wait&) = delete;
-        wait& operator=(const wait&) = delete;
-        ~wait() {
-            if (line_ != nullptr && on_.waiter_ == line_) {
-                on_.waiter_ = nullptr;
-            }
-        }
-        bool await_ready() noexcept { return std::exchange(on_.notified_, false); }
-        void await_suspend(std::coroutine_handle<> here) noexcept {
-            line_ = &suspend_current(here, run_state::blocked);
-            on_.waiter_ = line_;
-        }
-        void await_resume() noexcept { line_ = nullptr; }
-
-    private:
-        wake_signal& on_;
-        fiber* line_ = nullptr;
-    };
-
-    void notify() noexcept {
-        if (auto* line = std::exchange(waiter_, nullptr)) {
-            this_core().make_ready(*line);
-        } else {
-            notified_ = true;
-        }
-    }
-    [[nodiscard]] bool awaited() const noexcept { return waiter_ != nullptr; }
-    [[nodiscard]] wait operator co_await() noexcept { return wait{*this}; }
-
-private:
-    fiber* waiter_ = nullptr;
-    bool notified_ = false;
-};
 
 /// Writes all of `bytes`, which must live until then. False when the stream has ended.
 [[nodiscard]] task<bool> write_all(stream* to, std::string_view bytes);
@@ -64,12 +24,12 @@ private:
 /// and ends what makes no progress. Both sides of a lane derive from it.
 ///
 /// Thread: its core's.
-class connection {
+class peer_connection {
 public:
-    explicit connection(remoting_state& node);
-    connection(const connection&) = delete;
-    connection& operator=(const connection&) = delete;
-    virtual ~connection();
+    explicit peer_connection(remoting_state& node);
+    peer_connection(const peer_connection&) = delete;
+    peer_connection& operator=(const peer_connection&) = delete;
+    virtual ~peer_connection();
 
     [[nodiscard]] bool connected() const noexcept { return socket_ != nullptr && !ended_; }
     /// Lets the two tasks end.
@@ -128,7 +88,7 @@ private:
     budget_lease inbound_;
     wake_signal writer_;
     wake_signal room_;
-    timer_of<connection> tick_;
+    timer_of<peer_connection> tick_;
     time_point write_began_ = time_point::max();
     std::uint32_t ungranted_ = 0;
     std::uint64_t pings_ = 0;

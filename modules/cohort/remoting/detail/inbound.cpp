@@ -10,7 +10,7 @@
 namespace cohort::detail {
 
 inbound::inbound(remoting_state& node, std::unique_ptr<stream> socket)
-    : connection{node}, fresh_{std::move(socket)}, host_{fresh_->peer().host} {
+    : peer_connection{node}, fresh_{std::move(socket)}, host_{fresh_->peer().host} {
     for_cores_.resize(node.cores.size());
     self_ = node.cores[home_.id()]->enter(*this);
     stranger_ = node.strangers.enter(host_, node.options.half_open_each_max);

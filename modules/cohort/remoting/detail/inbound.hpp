@@ -24,7 +24,7 @@ struct source {
 /// A lane that a peer connected: its messages come here, and answers to them go back.
 ///
 /// Thread: its core's.
-class inbound final : public connection {
+class inbound final : public peer_connection {
 public:
     inbound(remoting_state& node, std::unique_ptr<stream> socket);
     ~inbound() override;

@@ -24,7 +24,7 @@ std::uint64_t remaining_us(const deadline& until, time_point now) noexcept {
 }  // namespace
 
 link::link(remoting_state& node, peer who, lane kind)
-    : connection{node}, who_{std::move(who)}, kind_{kind}, alive_{home_.turn_time()} {}
+    : peer_connection{node}, who_{std::move(who)}, kind_{kind}, alive_{home_.turn_time()} {}
 
 // -- requests that are out -----------------------------------------------------------------------
 

@@ -21,7 +21,7 @@ namespace cohort::detail {
 /// again, so nothing arrives twice.
 ///
 /// Thread: its core's.
-class link final : public connection {
+class link final : public peer_connection {
 public:
     link(remoting_state& node, peer who, lane kind);
 

@@ -73,7 +73,7 @@ public:
 
     /// After a message was encoded at `mark`: puts the nodes whose actors it mentions before it.
     /// Gives its new mark.
-    [[nodiscard]] std::size_t introduce_before(connection& to, std::size_t mark) {
+    [[nodiscard]] std::size_t introduce_before(peer_connection& to, std::size_t mark) {
         return mentioned_.empty() ? mark : to.introduce_before(mark, std::exchange(mentioned_, {}));
     }
 
