@@ -81,7 +81,6 @@ struct remoting_workload::station {
     std::uint64_t driver_number = 0;
 
     ~station() {
-        whole->drivers_[driver_number].alive = false;
         auto& place = whole->up_[node->index()];
         if (place == this) {
             place = nullptr;

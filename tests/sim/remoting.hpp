@@ -49,7 +49,6 @@ private:
         int ends = 0;
     };
     struct watching {
-        bool alive = true;
         std::map<std::string, watched> refs;
     };
 
