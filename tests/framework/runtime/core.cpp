@@ -292,11 +292,11 @@ void on(core& here, Action action) {
 }
 
 TEST(cores, do_not_take_the_time_of_spinning_for_work) {
+    auto seen = std::vector<int>{};  // outlives the node, which delivers what is left when it ends
     // Cores spin only where each has a processor of its own.
     auto node = deterministic{{.world = {.processors = 2}, .cores = 2}};
     auto& sender = node.system().runtime().at(0);
     auto& receiver = node.system().runtime().at(1);
-    auto seen = std::vector<int>{};
     auto target = node.system().spawn_on_with(1, {.mailbox_limit = 5000}, &collect, &seen);
     auto tell = [&](int count) {
         on(sender, [&] {
