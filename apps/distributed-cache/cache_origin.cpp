@@ -2,6 +2,9 @@
 
 #include <cohort/task/awaiters.hpp>
 
+#include <fmt/format.h>
+
+#include <span>
 #include <utility>
 
 namespace cohort {
@@ -23,36 +26,54 @@ private:
     std::uint32_t before_;
 };
 
+error refusal(const write_fence& owner) {
+    return error{errc::stale_epoch,
+                 fmt::format("shard {} of {} was activated by a newer owner than epoch {}",
+                             owner.shard, owner.space, owner.epoch)}
+        .with(executed::no);
+}
+
 }  // namespace
 
-cache_origin::cache_origin(world& around, cache_origin_options options, lane writes,
-                           std::unique_ptr<lane> reads)
-    : world_{around}, owner_{.space = std::move(options.space), .shard = 0, .epoch = 1},
-      waiting_max_{options.waiting_max}, counters_{std::move(options.sqlite.counters)},
-      writes_{std::move(writes)}, reads_{std::move(reads)} {}
+cache_origin::cache_origin(world& around, cache_origin_options options, std::vector<lane> lanes)
+    : world_{around}, sole_owner_{std::move(options.sole_owner)}, waiting_max_{options.waiting_max},
+      counters_{std::move(options.database.counters)}, lanes_{std::move(lanes)} {}
 
 result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
                                                          cache_origin_options options) {
-    options.sqlite.counters = std::make_shared<origin_counters>();
-    auto writes = sqlite_origin::open(options.sqlite, sqlite_origin::use::serve);
-    if (!writes) {
-        return std::move(writes).error();
+    auto& database = options.database;
+    database.counters = std::make_shared<origin_counters>();
+    // A database in memory has one connection only.
+    auto names = std::vector<std::string>{"origin-writes"};
+    if (database.address != "sqlite::memory:") {
+        names.emplace_back("origin-reads");
     }
-    // One node owns every key, so its epoch never changes.
-    if (auto owned = writes->activate({.space = options.space, .shard = 0, .epoch = 1}); !owned) {
-        return owned.error();
-    }
-    auto reads = std::unique_ptr<lane>{};
-    if (options.sqlite.path != ":memory:") {
-        auto second = sqlite_origin::open(options.sqlite, sqlite_origin::use::serve);
-        if (!second) {
-            return std::move(second).error();
+    auto lanes = std::vector<lane>{};
+    for (auto& name : names) {
+        auto connection = open_origin(database, origin_use::serve);
+        if (!connection) {
+            return std::move(connection).error();
         }
-        reads = std::make_unique<lane>(std::move(*second), around.start_worker("origin-reads"));
+        lanes.push_back({std::move(*connection), around.start_worker(std::move(name))});
     }
-    auto first = lane{std::move(*writes), around.start_worker("origin-writes")};
-    return std::unique_ptr<cache_origin>{
-        new cache_origin{around, std::move(options), std::move(first), std::move(reads)}};
+    auto opened = std::unique_ptr<cache_origin>{
+        new cache_origin{around, std::move(options), std::move(lanes)}};
+    if (opened->sole_owner_) {
+        auto owners = std::span{&*opened->sole_owner_, 1};
+        auto refused = opened->writes().connection->activate(owners, time_point::max());
+        if (!refused) {
+            return std::move(refused).error();
+        }
+        if (!refused->empty()) {
+            return refusal(refused->front());
+        }
+    }
+    return opened;
+}
+
+const write_fence& cache_origin::sole_owner() const {
+    COHORT_ASSERT(sole_owner_, "the origin was opened without a sole owner");
+    return *sole_owner_;
 }
 
 template <class T, class Call>
@@ -68,29 +89,51 @@ task<result<T>> cache_origin::run(lane* on, deadline until, Call call) {
             return error{errc::timeout, "the deadline passed before the origin was asked"}.with(
                 executed::no);
         }
-        return call(on->origin);
+        return call(*on->connection);
     };
     co_return co_await run_on(*on->worker, std::move(work));
 }
 
-task<result<origin_row>> cache_origin::load(std::string key, deadline until) {
-    return run<origin_row>(&reads(), until, [key = std::move(key)](sqlite_origin& origin) {
-        return origin.load(key);
-    });
-}
-
-task<result<stored_row>> cache_origin::store(std::string key, bytes content, deadline until) {
-    return run<stored_row>(
-        &writes_, until,
-        [this, key = std::move(key), content = std::move(content)](sqlite_origin& origin) {
-            return origin.store(key, content.view(), owner_);
+task<result<std::vector<write_fence>>> cache_origin::activate_all(std::vector<write_fence> owners,
+                                                                  deadline until) {
+    return run<std::vector<write_fence>>(
+        &writes(), until, [owners = std::move(owners), until](origin_connection& origin) {
+            return origin.activate(owners, until.at);
         });
 }
 
-task<result<void>> cache_origin::erase(std::string key, deadline until) {
-    return run<void>(&writes_, until, [this, key = std::move(key)](sqlite_origin& origin) {
-        return origin.erase(key, owner_);
-    });
+task<result<void>> cache_origin::activate(write_fence owner, deadline until) {
+    return run<void>(&writes(), until,
+                     [owner = std::move(owner), until](origin_connection& origin) -> result<void> {
+                         auto refused = origin.activate(std::span{&owner, 1}, until.at);
+                         if (!refused) {
+                             return std::move(refused).error();
+                         }
+                         return refused->empty() ? result<void>{} : refusal(owner);
+                     });
+}
+
+task<result<origin_row>> cache_origin::load(std::string key, write_fence owner, deadline until) {
+    return run<origin_row>(
+        &reads(), until,
+        [key = std::move(key), owner = std::move(owner), until](origin_connection& origin) {
+            return origin.load(key, owner, until.at);
+        });
+}
+
+task<result<stored_row>> cache_origin::store(std::string key, bytes content, write_fence owner,
+                                             deadline until) {
+    return run<stored_row>(&writes(), until,
+                           [key = std::move(key), content = std::move(content),
+                            owner = std::move(owner), until](origin_connection& origin) {
+                               return origin.store(key, content.view(), owner, until.at);
+                           });
+}
+
+task<result<void>> cache_origin::erase(std::string key, write_fence owner, deadline until) {
+    return run<void>(&writes(), until,
+                     [key = std::move(key), owner = std::move(owner), until](
+                         origin_connection& origin) { return origin.erase(key, owner, until.at); });
 }
 
 }  // namespace cohort

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <distributed-cache/open_origin.hpp>
 #include <distributed-cache/origin.hpp>
-#include <distributed-cache/sqlite_origin.hpp>
 
 #include <cohort/runtime/message.hpp>
 #include <cohort/task/task.hpp>
@@ -13,32 +13,51 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 namespace cohort {
 
 struct cache_origin_options {
-    sqlite_origin_options sqlite;
-    std::string space = "cache";
+    origin_options database;
+    /// The right of a node that owns every key. Activated by `open`; a node of a cluster leaves it
+    /// empty and activates what it comes to own.
+    std::optional<write_fence> sole_owner = write_fence{.space = "cache", .shard = 0, .epoch = 1};
     /// Calls that wait for the database at once; one more is refused.
     std::uint32_t waiting_max = 4096;
 };
 
 /// The origin as actors see it: calls run on threads of their own, and what nobody waits for any
-/// more is dropped before it reaches the database. Reads have a connection to themselves, so that a
-/// write that waits for the disk does not hold them up.
+/// more is dropped before it reaches the database. Reads of SQLite have a connection to themselves,
+/// so that a write that waits for the disk does not hold them up.
+///
+/// Every call names the right by which its caller owns the key's shard; see `write_fence`.
 ///
 /// Ownership: outlives the actors that use it.
 /// Thread:    tasks on any core.
-/// Errors:    as `sqlite_origin`, and `errc::overloaded` and `errc::timeout`, both certainly not
-/// executed. Cancellation: a call that was handed over is waited for.
+/// Errors:    as `origin_connection`, and `errc::overloaded` and `errc::timeout`, both certainly
+///            not executed.
+/// Cancellation: a call that was handed over is waited for.
 class cache_origin {
 public:
     static result<std::unique_ptr<cache_origin>> open(world& around, cache_origin_options options);
 
-    task<result<origin_row>> load(std::string key, deadline until);
-    task<result<stored_row>> store(std::string key, bytes content, deadline until);
-    task<result<void>> erase(std::string key, deadline until);
+    /// Makes the owner's epoch the newest of its shard, before it reads or writes anything there.
+    ///
+    /// Errors: `errc::stale_epoch` when a newer owner did so.
+    task<result<void>> activate(write_fence owner, deadline until);
+    /// Many at once, in one transaction; returns those that were refused because of a newer owner.
+    task<result<std::vector<write_fence>>> activate_all(std::vector<write_fence> owners,
+                                                        deadline until);
+
+    task<result<origin_row>> load(std::string key, write_fence owner, deadline until);
+    task<result<stored_row>> store(std::string key, bytes content, write_fence owner,
+                                   deadline until);
+    task<result<void>> erase(std::string key, write_fence owner, deadline until);
+
+    /// `cache_origin_options::sole_owner`, which must have been given.
+    [[nodiscard]] const write_fence& sole_owner() const;
 
     /// Statements that ran.
     [[nodiscard]] const origin_counters& counters() const noexcept { return *counters_; }
@@ -49,27 +68,26 @@ public:
 
 private:
     struct lane {
-        sqlite_origin origin;
+        std::unique_ptr<origin_connection> connection;
         std::unique_ptr<cohort::worker> worker;
     };
 
-    cache_origin(world& around, cache_origin_options options, lane writes,
-                 std::unique_ptr<lane> reads);
+    cache_origin(world& around, cache_origin_options options, std::vector<lane> lanes);
 
     template <class T, class Call>
     task<result<T>> run(lane* on, deadline until, Call call);
 
-    [[nodiscard]] lane& reads() noexcept { return reads_ ? *reads_ : writes_; }
+    [[nodiscard]] lane& writes() noexcept { return lanes_.front(); }
+    [[nodiscard]] lane& reads() noexcept { return lanes_.back(); }
 
     world& world_;
-    write_fence owner_;
+    std::optional<write_fence> sole_owner_;
     std::uint32_t waiting_max_;
     std::shared_ptr<origin_counters> counters_;
     std::atomic<std::uint32_t> waiting_{0};
     std::atomic<std::uint64_t> refused_{0};
     std::atomic<std::uint64_t> expired_{0};
-    lane writes_;
-    std::unique_ptr<lane> reads_;  // null for a database in memory, which has one connection only
+    std::vector<lane> lanes_;  // last, so that the workers end before what their work uses
 };
 
 }  // namespace cohort

@@ -32,7 +32,7 @@ using known_item = std::optional<cached_item>;
 
 task<result<cached_item>> load(context<item_protocol> self, std::string key, cache_origin* origin,
                                deadline until) {
-    auto row = co_await origin->load(std::move(key), until);
+    auto row = co_await origin->load(std::move(key), origin->sole_owner(), until);
     if (row) {
         co_return present(std::move(row->content), row->version, self.now());
     }
@@ -81,7 +81,8 @@ behavior<item_protocol> cache_entity(context<item_protocol> self, entity_seat gi
             get.reply(std::move(answer));
         } else if (auto put = message->get_if<put_item>()) {
             auto content = put->content;
-            auto stored = co_await origin->store(seat.key(), content, put.deadline());
+            auto stored =
+                co_await origin->store(seat.key(), content, origin->sole_owner(), put.deadline());
             if (stored) {
                 known = present(std::move(content), stored->version, self.now());
                 seat.holds(known->content.size());
@@ -91,7 +92,8 @@ behavior<item_protocol> cache_entity(context<item_protocol> self, entity_seat gi
             }
             put.reply(std::move(stored));
         } else if (auto erase = message->get_if<erase_item>()) {
-            auto erased = co_await origin->erase(seat.key(), erase.deadline());
+            auto erased =
+                co_await origin->erase(seat.key(), origin->sole_owner(), erase.deadline());
             if (erased || erased.error() == errc::not_found) {
                 known = absent(self.now());
                 seat.holds(0);

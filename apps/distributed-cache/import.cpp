@@ -1,5 +1,8 @@
 #include <distributed-cache/import.hpp>
 
+#include <string>
+#include <vector>
+
 namespace cohort {
 namespace {
 
@@ -7,7 +10,7 @@ constexpr std::uint64_t progress_every_rows = 512;
 
 class importer {
 public:
-    importer(const import_hooks& hooks, import_format& format, sqlite_origin& origin,
+    importer(const import_hooks& hooks, import_format& format, origin_connection& origin,
              const import_options& options)
         : hooks_{hooks}, format_{format}, origin_{origin}, options_{options},
           lines_{options.line_bytes_max} {}
@@ -15,12 +18,9 @@ public:
     import_report run() {
         read_all();
         if (!origin_failure_ && commit()) {
-            if (auto moved = origin_.checkpoint(); !moved) {
-                origin_failure_ = moved.error();
+            if (auto finished = origin_.finish_import(); !finished) {
+                origin_failure_ = finished.error();
             }
-        }
-        if (origin_failure_ && in_batch_) {
-            origin_.abandon();
         }
         committed_.failure = origin_failure_ ? origin_failure_ : input_failure_;
         return committed_;
@@ -78,46 +78,38 @@ private:
     }
 
     bool write(const import_record& record) {
-        if (!in_batch_) {
-            if (auto begun = origin_.begin(); !begun) {
-                origin_failure_ = begun.error();
-                return false;
-            }
-            in_batch_ = true;
+        if (auto checked = origin_.check_row(record.key, record.content); !checked) {
+            return refuse({record.line, std::string{checked.error().text()}});
         }
-        auto written = origin_.import_row(record.key, record.content);
-        if (!written) {
-            auto& reason = written.error();
-            if (reason == errc::invalid || reason == errc::too_large) {
-                return refuse({record.line, std::string{reason.text()}});
-            }
-            origin_failure_ = reason;
-            return false;
-        }
+        rows_.push_back({std::string{record.key}, std::string{record.content}});
         batch_.line = at_line_;
-        ++(*written == sqlite_origin::imported::added      ? batch_.added
-           : *written == sqlite_origin::imported::replaced ? batch_.replaced
-                                                           : batch_.unchanged);
         batch_bytes_ += record.key.size() + record.content.size();
-        if ((committed_.rows() + batch_.rows()) % progress_every_rows == 0) {
-            hooks_.progress(committed_.rows() + batch_.rows(), bytes_);
+        auto taken = committed_.rows() + rows_.size();
+        if (taken % progress_every_rows == 0) {
+            hooks_.progress(taken, bytes_);
         }
         auto full =
-            batch_.rows() >= options_.rows_per_commit || batch_bytes_ >= options_.bytes_per_commit;
+            rows_.size() >= options_.rows_per_commit || batch_bytes_ >= options_.bytes_per_commit;
         return !full || commit();
     }
 
     bool commit() {
-        if (in_batch_) {
-            in_batch_ = false;
-            if (auto done = origin_.commit(); !done) {
-                origin_failure_ = done.error();
+        if (!rows_.empty()) {
+            auto borrowed = std::vector<import_row>{};
+            borrowed.reserve(rows_.size());
+            for (const auto& row : rows_) {
+                borrowed.push_back({row.key, row.content});
+            }
+            auto counts = origin_.import_rows(borrowed);
+            if (!counts) {
+                origin_failure_ = counts.error();
                 return false;
             }
+            committed_.added += counts->added;
+            committed_.replaced += counts->replaced;
+            committed_.unchanged += counts->unchanged;
+            rows_.clear();
         }
-        committed_.added += batch_.added;
-        committed_.replaced += batch_.replaced;
-        committed_.unchanged += batch_.unchanged;
         committed_.refused += batch_.refused;
         committed_.line = batch_.line;
         committed_.interrupted = batch_.interrupted;
@@ -128,7 +120,7 @@ private:
 
     const import_hooks& hooks_;
     import_format& format_;
-    sqlite_origin& origin_;
+    origin_connection& origin_;
     const import_options& options_;
     line_splitter lines_;
     import_report committed_;
@@ -137,14 +129,18 @@ private:
     std::optional<error> origin_failure_;
     std::uint64_t at_line_ = 0;
     std::uint64_t bytes_ = 0;
+    struct kept_row {
+        std::string key;
+        std::string content;
+    };
+    std::vector<kept_row> rows_;  // of the batch that is not committed yet
     std::size_t batch_bytes_ = 0;
-    bool in_batch_ = false;
 };
 
 }  // namespace
 
-import_report run_import(const import_hooks& hooks, import_format& format, sqlite_origin& origin,
-                         const import_options& options) {
+import_report run_import(const import_hooks& hooks, import_format& format,
+                         origin_connection& origin, const import_options& options) {
     return importer{hooks, format, origin, options}.run();
 }
 

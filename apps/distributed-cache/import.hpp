@@ -1,7 +1,7 @@
 #pragma once
 
 #include <distributed-cache/import_formats.hpp>
-#include <distributed-cache/sqlite_origin.hpp>
+#include <distributed-cache/origin.hpp>
 
 #include <cohort/world/result.hpp>
 
@@ -48,7 +48,7 @@ struct import_hooks {
 /// Reads records and writes them to an origin that was opened for import. Whatever ends it, the
 /// origin holds every committed row whole; the last, unfinished batch is committed too unless the
 /// origin failed.
-import_report run_import(const import_hooks& hooks, import_format& format, sqlite_origin& origin,
-                         const import_options& options);
+import_report run_import(const import_hooks& hooks, import_format& format,
+                         origin_connection& origin, const import_options& options);
 
 }  // namespace cohort

@@ -1,6 +1,7 @@
 #include <distributed-cache/import_command.hpp>
 
 #include <distributed-cache/import.hpp>
+#include <distributed-cache/open_origin.hpp>
 
 #include <CLI/CLI.hpp>
 #include <fcntl.h>
@@ -166,7 +167,7 @@ struct import_arguments {
     std::string format = "ndjson";
     std::string input;
     bool skip_bad = false;
-    std::size_t content_bytes_max = sqlite_origin_options{}.content_bytes_max;
+    std::size_t content_bytes_max = origin_options{}.content_bytes_max;
 };
 
 int print_report(const import_report& report) {
@@ -186,10 +187,6 @@ int print_report(const import_report& report) {
 
 result<import_report> import_file(const import_arguments& arguments) {
     auto options = import_options{.skip_bad = arguments.skip_bad};
-    auto path = sqlite_path(arguments.origin);
-    if (!path) {
-        return std::move(path).error();
-    }
     auto format = make_import_format(arguments.format, options.line_bytes_max);
     if (!format) {
         return std::move(format).error();
@@ -198,9 +195,9 @@ result<import_report> import_file(const import_arguments& arguments) {
     if (!input) {
         return std::move(input).error();
     }
-    auto origin = sqlite_origin::open(
-        {.path = std::move(*path), .content_bytes_max = arguments.content_bytes_max},
-        sqlite_origin::use::import);
+    auto origin =
+        open_origin({.address = arguments.origin, .content_bytes_max = arguments.content_bytes_max},
+                    origin_use::import);
     if (!origin) {
         return std::move(origin).error();
     }
@@ -221,7 +218,7 @@ result<import_report> import_file(const import_arguments& arguments) {
                 }
             },
         .progress = [&](std::uint64_t rows, std::uint64_t bytes) { display.show(rows, bytes); }};
-    auto report = run_import(hooks, **format, *origin, options);
+    auto report = run_import(hooks, **format, **origin, options);
     display.end_line();
     return report;
 }

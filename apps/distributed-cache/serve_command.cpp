@@ -63,7 +63,7 @@ private:
 http_server make_server(const cache_settings& settings) {
     return http_server{{.name = "http",
                         .listen = settings.http,
-                        .limits = {.body_bytes_max = settings.origin.sqlite.content_bytes_max},
+                        .limits = {.body_bytes_max = settings.origin.database.content_bytes_max},
                         .request_time = settings.request_deadline}};
 }
 
@@ -79,7 +79,7 @@ void log_start(logger& log, const cache_settings& settings, const http_server& s
                        {"admin", admin.local().text()},
                        {"address", settings.advertised.text()},
                        {"seeds", seeds},
-                       {"origin", "sqlite:" + settings.origin.sqlite.path}});
+                       {"origin", *shown_origin(settings.origin.database.address)}});
 }
 
 /// The usual soft limit of 1,024 descriptors is far below what a server may hold; the hard one is

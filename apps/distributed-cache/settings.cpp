@@ -188,15 +188,14 @@ result<cache_settings> make_cache_settings(const config& values) {
     settings.entities.entities_max = values.get(keys_max);
     settings.entities.content_bytes_max = static_cast<std::size_t>(values.get(memory_max).bytes);
     settings.entities.times = {values.get(idle_time), values.get(absent_time)};
-    auto path = sqlite_path(values.get(origin_address));
-    if (!path) {
-        return error{errc::invalid, fmt::format("cache.origin: {}", path.error().text())};
+    auto& database = settings.origin.database;
+    database.address = values.get(origin_address);
+    if (auto shown = shown_origin(database.address); !shown) {
+        return error{errc::invalid, fmt::format("cache.origin: {}", shown.error().text())};
     }
-    settings.origin.sqlite.path = std::move(*path);
-    settings.origin.sqlite.busy_timeout =
+    database.busy_timeout =
         std::chrono::duration_cast<std::chrono::milliseconds>(values.get(origin_busy));
-    settings.origin.sqlite.content_bytes_max =
-        static_cast<std::size_t>(values.get(content_max).bytes);
+    database.content_bytes_max = static_cast<std::size_t>(values.get(content_max).bytes);
     settings.origin.waiting_max = values.get(origin_waiting);
     settings.request_deadline = values.get(http_deadline);
     settings.log.level = values.get(level);

@@ -166,4 +166,8 @@ std::uint64_t sqlite_statement::number(int column) const {
     return static_cast<std::uint64_t>(sqlite3_column_int64(statement_.get(), column));
 }
 
+bool sqlite_statement::null(int column) const {
+    return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
+
 }  // namespace cohort

@@ -71,6 +71,7 @@ public:
 
     [[nodiscard]] std::string_view bytes(int column) const;
     [[nodiscard]] std::uint64_t number(int column) const;
+    [[nodiscard]] bool null(int column) const;
 
 private:
     friend class sqlite_connection;

@@ -21,24 +21,19 @@ CREATE TABLE last_version (version INTEGER NOT NULL);
 INSERT INTO last_version VALUES (0);
 )";
 
+constexpr const char* audit_schema = R"(
+CREATE TABLE IF NOT EXISTS write_audit (seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    kind INTEGER NOT NULL, space TEXT NOT NULL, shard INTEGER NOT NULL, epoch INTEGER NOT NULL,
+    key BLOB NOT NULL, version INTEGER NOT NULL, writer TEXT NOT NULL);
+)";
+
 result<void> refuse_foreign(const sqlite_connection& connection, std::string text) {
     return error{errc::invalid, std::move(text), "sqlite:" + connection.path()};
 }
 
 }  // namespace
 
-result<std::string> sqlite_path(std::string_view address) {
-    constexpr std::string_view scheme = "sqlite:";
-    if (!address.starts_with(scheme) || address.size() == scheme.size()) {
-        return error{
-            errc::invalid,
-            fmt::format("\"{}\" is no origin: write sqlite:PATH, for example sqlite:cache.db",
-                        address)};
-    }
-    return std::string{address.substr(scheme.size())};
-}
-
-result<sqlite_origin> sqlite_origin::open(sqlite_origin_options options, use wanted) {
+result<sqlite_origin> sqlite_origin::open(sqlite_origin_options options, origin_use wanted) {
     if (options.content_bytes_max == 0 || options.content_bytes_max > content_bytes_ceiling) {
         return error{errc::invalid,
                      fmt::format("the content limit must be 1 to {} bytes", content_bytes_ceiling)};
@@ -56,11 +51,12 @@ result<sqlite_origin> sqlite_origin::open(sqlite_origin_options options, use wan
             return error{errc::storage, failed.message(), options.path};
         }
         options.path = std::filesystem::absolute(canonical).string();
-        auto mode = wanted == use::import ? file_lock::mode::exclusive : file_lock::mode::shared;
+        auto mode =
+            wanted == origin_use::import ? file_lock::mode::exclusive : file_lock::mode::shared;
         auto taken = file_lock::take(options.path + "-lock", mode);
         if (!taken && taken.error() == errc::unavailable) {
             return error{errc::unavailable,
-                         wanted == use::import
+                         wanted == origin_use::import
                              ? "a node or another import uses the origin: stop it first"
                              : "an import is filling the origin: wait until it has finished",
                          "sqlite:" + options.path};
@@ -77,7 +73,7 @@ result<sqlite_origin> sqlite_origin::open(sqlite_origin_options options, use wan
     if (auto configured = configure(*connection, options); !configured) {
         return configured.error();
     }
-    auto prepared = prepare(*connection);
+    auto prepared = prepare(*connection, options.audit);
     if (!prepared) {
         return std::move(prepared).error();
     }
@@ -87,7 +83,7 @@ result<sqlite_origin> sqlite_origin::open(sqlite_origin_options options, use wan
 
 result<void> sqlite_origin::configure(sqlite_connection& connection,
                                       const sqlite_origin_options& options) {
-    if (auto checked = create_or_check_schema(connection); !checked) {
+    if (auto checked = create_or_check_schema(connection, options.audit); !checked) {
         return checked;
     }
     auto journal = result<std::string>{errc::unavailable};
@@ -125,7 +121,7 @@ result<void> sqlite_origin::configure(sqlite_connection& connection,
     return connection.run("PRAGMA synchronous=NORMAL");
 }
 
-result<void> sqlite_origin::create_or_check_schema(sqlite_connection& connection) {
+result<void> sqlite_origin::create_or_check_schema(sqlite_connection& connection, bool audit) {
     // The write lock first: of two processes that find a new file, one makes the tables.
     if (auto begun = connection.run("BEGIN IMMEDIATE"); !begun) {
         return begun;
@@ -137,9 +133,9 @@ result<void> sqlite_origin::create_or_check_schema(sqlite_connection& connection
         return !version ? version.error() : !application ? application.error() : tables.error();
     }
     if (*tables == 0 && *version == 0 && *application == 0) {
-        for (auto& statement :
-             {std::string{schema}, fmt::format("PRAGMA user_version={}", schema_version),
-              fmt::format("PRAGMA application_id={}", application_id)}) {
+        for (auto& statement : {std::string{schema}, std::string{audit ? audit_schema : ""},
+                                fmt::format("PRAGMA user_version={}", schema_version),
+                                fmt::format("PRAGMA application_id={}", application_id)}) {
             if (auto made = connection.run(statement.c_str()); !made) {
                 return made;
             }
@@ -154,10 +150,14 @@ result<void> sqlite_origin::create_or_check_schema(sqlite_connection& connection
                               fmt::format("the file has schema version {}, this program knows {}",
                                           *version, schema_version));
     }
-    return connection.run("ROLLBACK");
+    if (auto made = connection.run(audit ? audit_schema : ""); !made) {
+        return made;
+    }
+    return connection.run("COMMIT");
 }
 
-result<sqlite_origin::statements> sqlite_origin::prepare(sqlite_connection& connection) {
+result<sqlite_origin::statements> sqlite_origin::prepare(sqlite_connection& connection,
+                                                         bool audit) {
     auto failed = std::optional<error>{};
     auto make = [&](std::string_view sql) {
         auto made = connection.prepare(sql);
@@ -166,8 +166,12 @@ result<sqlite_origin::statements> sqlite_origin::prepare(sqlite_connection& conn
         }
         return made;
     };
-    auto load = make("SELECT content, version FROM cache_data WHERE key = ?1");
-    auto present = make("SELECT 1 FROM cache_data WHERE key = ?1");
+    // One statement, so that the row and the epoch are of one moment.
+    auto load = make(
+        "SELECT f.epoch, d.content, d.version, d.key IS NOT NULL FROM (SELECT 1) "
+        "LEFT JOIN shard_fence f ON f.space = CAST(?1 AS TEXT) AND f.shard = ?2 "
+        "LEFT JOIN cache_data d ON d.key = ?3");
+    auto find = make("SELECT content FROM cache_data WHERE key = ?1");
     auto upsert = make(
         "INSERT INTO cache_data (key, content, version) VALUES (?1, ?2, ?3) ON CONFLICT "
         "(key) DO UPDATE SET content = excluded.content, version = excluded.version");
@@ -178,108 +182,105 @@ result<sqlite_origin::statements> sqlite_origin::prepare(sqlite_connection& conn
     auto write_epoch = make(
         "INSERT INTO shard_fence (space, shard, epoch) VALUES (CAST(?1 AS TEXT), ?2, "
         "?3) ON CONFLICT (space, shard) DO UPDATE SET epoch = excluded.epoch");
+    auto audited = std::optional<sqlite_statement>{};
+    if (audit) {
+        auto made = make(
+            "INSERT INTO write_audit (kind, space, shard, epoch, key, version, writer) "
+            "VALUES (?1, CAST(?2 AS TEXT), ?3, ?4, ?5, ?6, CAST(?7 AS TEXT))");
+        if (made) {
+            audited = std::move(*made);
+        }
+    }
     if (failed) {
         return *failed;
     }
-    return statements{std::move(*load),       std::move(*present),      std::move(*upsert),
-                      std::move(*erase),      std::move(*next_version), std::move(*read_epoch),
-                      std::move(*write_epoch)};
-}
-
-result<void> sqlite_origin::check_row(std::string_view key, std::string_view content) const {
-    if (auto checked = check_key(key); !checked) {
-        return checked;
-    }
-    if (content.size() > options_.content_bytes_max) {
-        return error{errc::too_large, fmt::format("the content has {} bytes, {} are allowed",
-                                                  content.size(), options_.content_bytes_max)};
-    }
-    return {};
-}
-
-void sqlite_origin::abandon() {
-    // After some failures, a full disk among them, SQLite has taken the transaction back itself;
-    // then there is nothing to roll back, and it says so.
-    static_cast<void>(connection_.run("ROLLBACK").has_value());
+    return statements{std::move(*load),        std::move(*find),         std::move(*upsert),
+                      std::move(*erase),       std::move(*next_version), std::move(*read_epoch),
+                      std::move(*write_epoch), std::move(audited)};
 }
 
 template <class Body>
 auto sqlite_origin::transaction(Body body) -> decltype(body()) {
-    if (auto begun = begin(); !begun) {
-        return begun.error();
+    // After some failures, a full disk among them, SQLite has taken the transaction back itself;
+    // then there is nothing to roll back, and it says so.
+    auto abandon = [this] { static_cast<void>(connection_.run("ROLLBACK").has_value()); };
+    if (auto begun = connection_.run("BEGIN IMMEDIATE"); !begun) {
+        return error{begun.error()}.with(executed::no);
     }
     auto outcome = body();
     if (!outcome) {
         abandon();
-        return outcome;
+        return error{outcome.error()}.with(executed::no);
     }
-    if (auto committed = commit(); !committed) {
+    if (auto committed = connection_.run("COMMIT"); !committed) {
+        abandon();
         return committed.error();
     }
     return outcome;
 }
 
-result<void> sqlite_origin::begin() { return connection_.run("BEGIN IMMEDIATE"); }
-
-result<void> sqlite_origin::commit() {
-    auto committed = connection_.run("COMMIT");
-    if (!committed) {
-        abandon();
-    }
-    return committed;
-}
-
-result<void> sqlite_origin::checkpoint() {
+result<void> sqlite_origin::finish_import() {
     return connection_.number("PRAGMA wal_checkpoint(TRUNCATE)").has_value()
                ? result<void>{}
                : result<void>{connection_.failure("cannot move the log into the file")};
 }
 
-result<std::uint64_t> sqlite_origin::newest_epoch(const write_fence& owner) {
+result<std::optional<std::uint64_t>> sqlite_origin::newest_epoch(const write_fence& owner) {
     auto& read = prepared_.read_epoch;
     read.bind(1, owner.space).bind(2, owner.shard);
     auto found = read.step(connection_, "cannot read the shard's epoch");
     if (!found) {
         return std::move(found).error();
     }
-    auto epoch = *found ? read.number(0) : 0;
+    auto epoch = *found ? std::optional{read.number(0)} : std::nullopt;
     read.reset();
     return epoch;
 }
 
-result<void> sqlite_origin::activate(const write_fence& owner) {
-    COHORT_ASSERT(owner.epoch > 0, "epochs count from 1");
-    return transaction([&]() -> result<void> {
-        auto newest = newest_epoch(owner);
-        if (!newest) {
-            return std::move(newest).error();
-        }
-        if (*newest > owner.epoch) {
-            return error{errc::stale_epoch,
-                         fmt::format("shard {} of {} has epoch {}, this is {}", owner.shard,
-                                     owner.space, *newest, owner.epoch)};
-        }
-        auto& write = prepared_.write_epoch;
-        write.bind(1, owner.space).bind(2, owner.shard).bind(3, owner.epoch);
-        return write.run(connection_, "cannot write the shard's epoch");
-    });
+result<void> sqlite_origin::check_newest(const write_fence& owner) {
+    auto newest = newest_epoch(owner);
+    return newest ? check_fence(*newest, owner) : std::move(newest).error();
 }
 
-result<void> sqlite_origin::check_fence(const write_fence& owner) {
-    auto newest = newest_epoch(owner);
-    if (!newest) {
-        return std::move(newest).error();
+result<void> sqlite_origin::audit(audit_row::kind what, const write_fence& owner,
+                                  std::string_view key, row_version version) {
+    if (!prepared_.audit) {
+        return {};
     }
-    if (*newest > owner.epoch) {
-        return error{errc::stale_epoch,
-                     fmt::format("shard {} of {} belongs to epoch {}, this is {}", owner.shard,
-                                 owner.space, *newest, owner.epoch)};
+    auto& insert = *prepared_.audit;
+    insert.bind(1, static_cast<std::uint64_t>(what)).bind(2, owner.space).bind(3, owner.shard);
+    insert.bind(4, owner.epoch).bind(5, key).bind(6, version).bind(7, options_.writer);
+    return insert.run(connection_, "cannot write the audit");
+}
+
+result<std::vector<write_fence>> sqlite_origin::activate(std::span<const write_fence> owners,
+                                                         time_point) {
+    if (auto checked = check_owners(owners); !checked) {
+        return checked.error();
     }
-    if (*newest < owner.epoch) {
-        return error{errc::invalid, fmt::format("shard {} of {} was not activated with epoch {}",
-                                                owner.shard, owner.space, owner.epoch)};
-    }
-    return {};
+    return transaction([&]() -> result<std::vector<write_fence>> {
+        auto refused = std::vector<write_fence>{};
+        for (const auto& owner : owners) {
+            auto newest = newest_epoch(owner);
+            if (!newest) {
+                return std::move(newest).error();
+            }
+            if (*newest > owner.epoch) {
+                refused.push_back(owner);
+                continue;
+            }
+            auto& write = prepared_.write_epoch;
+            write.bind(1, owner.space).bind(2, owner.shard).bind(3, owner.epoch);
+            auto written = write.run(connection_, "cannot write the shard's epoch");
+            if (written) {
+                written = audit(audit_row::kind::activate, owner, "", 0);
+            }
+            if (!written) {
+                return written.error();
+            }
+        }
+        return refused;
+    });
 }
 
 result<row_version> sqlite_origin::write_row(std::string_view key, std::string_view content) {
@@ -299,57 +300,68 @@ result<row_version> sqlite_origin::write_row(std::string_view key, std::string_v
     return version;
 }
 
-result<origin_row> sqlite_origin::load(std::string_view key) {
+result<void> sqlite_origin::check_row(std::string_view key, std::string_view content) const {
+    return cohort::check_row(key, content, options_.content_bytes_max);
+}
+
+result<origin_row> sqlite_origin::load(std::string_view key, const write_fence& owner, time_point) {
     if (auto checked = check_key(key); !checked) {
         return checked.error();
     }
     options_.counters->loads.fetch_add(1, std::memory_order_relaxed);
     auto& read = prepared_.load;
-    read.bind(1, key);
+    read.bind(1, owner.space).bind(2, owner.shard).bind(3, key);
     auto found = read.step(connection_, "cannot read a row");
     if (!found) {
         return std::move(found).error();
     }
+    COHORT_ASSERT(*found, "an outer join of one row returns one row");
     auto row = result<origin_row>{errc::not_found};
-    if (*found) {
-        row = origin_row{bytes{read.bytes(0)}, read.number(1)};
+    auto newest = read.null(0) ? std::nullopt : std::optional{read.number(0)};
+    if (auto checked = check_fence(newest, owner); !checked) {
+        row = checked.error();
+    } else if (read.number(3) != 0) {
+        row = origin_row{bytes{read.bytes(1)}, read.number(2)};
     }
     read.reset();
     return row;
 }
 
 result<stored_row> sqlite_origin::store(std::string_view key, std::string_view content,
-                                        const write_fence& owner) {
+                                        const write_fence& owner, time_point) {
     if (auto checked = check_row(key, content); !checked) {
         return checked.error();
     }
     options_.counters->stores.fetch_add(1, std::memory_order_relaxed);
     return transaction([&]() -> result<stored_row> {
-        if (auto checked = check_fence(owner); !checked) {
+        if (auto checked = check_newest(owner); !checked) {
             return checked.error();
         }
-        auto& present = prepared_.present;
-        present.bind(1, key);
-        auto found = present.step(connection_, "cannot look a key up");
+        auto& find = prepared_.find;
+        find.bind(1, key);
+        auto found = find.step(connection_, "cannot look a key up");
         if (!found) {
             return std::move(found).error();
         }
-        present.reset();
+        find.reset();
         auto version = write_row(key, content);
         if (!version) {
             return std::move(version).error();
+        }
+        if (auto noted = audit(audit_row::kind::store, owner, key, *version); !noted) {
+            return noted.error();
         }
         return stored_row{*version, !*found};
     });
 }
 
-result<void> sqlite_origin::erase(std::string_view key, const write_fence& owner) {
+result<void> sqlite_origin::erase(std::string_view key, const write_fence& owner, time_point) {
     if (auto checked = check_key(key); !checked) {
         return checked;
     }
     options_.counters->erases.fetch_add(1, std::memory_order_relaxed);
     return transaction([&]() -> result<void> {
-        if (auto checked = check_fence(owner); !checked) {
+        if (auto checked = check_newest(owner); !checked) {
             return checked;
         }
         auto& erase = prepared_.erase;
@@ -358,27 +370,74 @@ result<void> sqlite_origin::erase(std::string_view key, const write_fence& owner
         if (!found) {
             return std::move(found).error();
         }
+        auto version = *found ? erase.number(0) : 0;
         erase.reset();
-        return *found ? result<void>{} : result<void>{errc::not_found};
+        return *found ? audit(audit_row::kind::erase, owner, key, version)
+                      : result<void>{errc::not_found};
     });
 }
 
-result<sqlite_origin::imported> sqlite_origin::import_row(std::string_view key,
-                                                          std::string_view content) {
-    if (auto checked = check_row(key, content); !checked) {
-        return checked.error();
+result<import_counts> sqlite_origin::import_rows(std::span<const import_row> rows) {
+    return transaction([&]() -> result<import_counts> {
+        auto counts = import_counts{};
+        auto& find = prepared_.find;
+        for (const auto& row : rows) {
+            if (auto checked = check_row(row.key, row.content); !checked) {
+                return checked.error();
+            }
+            find.bind(1, row.key);
+            auto found = find.step(connection_, "cannot look a key up");
+            if (!found) {
+                return std::move(found).error();
+            }
+            auto same = *found && find.bytes(0) == row.content;
+            find.reset();
+            ++(!*found ? counts.added : same ? counts.unchanged : counts.replaced);
+            if (same) {
+                continue;
+            }
+            if (auto written = write_row(row.key, row.content); !written) {
+                return std::move(written).error();
+            }
+        }
+        return counts;
+    });
+}
+
+result<std::vector<audit_row>> sqlite_origin::read_audit(std::uint64_t after,
+                                                         std::size_t rows_max) {
+    auto tables = connection_.number("SELECT count(*) FROM sqlite_master WHERE name='write_audit'");
+    if (!tables) {
+        return std::move(tables).error();
     }
-    auto present = load(key);
-    if (present && present->content == content) {
-        return imported::unchanged;
+    if (*tables == 0) {
+        return error{errc::not_found, "the origin keeps no audit", "sqlite:" + connection_.path()};
     }
-    if (!present && present.error().code() != errc::not_found) {
-        return std::move(present).error();
+    auto read = connection_.prepare(
+        "SELECT seq, kind, space, shard, epoch, key, version, writer FROM write_audit "
+        "WHERE seq > ?1 ORDER BY seq LIMIT ?2");
+    if (!read) {
+        return std::move(read).error();
     }
-    if (auto written = write_row(key, content); !written) {
-        return written.error();
+    read->bind(1, after).bind(2, rows_max);
+    auto rows = std::vector<audit_row>{};
+    for (;;) {
+        auto found = read->step(connection_, "cannot read the audit");
+        if (!found) {
+            return std::move(found).error();
+        }
+        if (!*found) {
+            return rows;
+        }
+        rows.push_back({.seq = read->number(0),
+                        .what = static_cast<audit_row::kind>(read->number(1)),
+                        .owner = {.space = std::string{read->bytes(2)},
+                                  .shard = static_cast<std::uint32_t>(read->number(3)),
+                                  .epoch = read->number(4)},
+                        .key = std::string{read->bytes(5)},
+                        .version = read->number(6),
+                        .writer = std::string{read->bytes(7)}});
     }
-    return present ? imported::replaced : imported::added;
 }
 
 }  // namespace cohort

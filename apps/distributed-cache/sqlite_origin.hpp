@@ -4,42 +4,28 @@
 #include <distributed-cache/origin.hpp>
 #include <distributed-cache/sqlite.hpp>
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace cohort {
-
-/// Statements that ran, counted where they run; any thread may read them.
-struct origin_counters {
-    std::atomic<std::uint64_t> loads{0};
-    std::atomic<std::uint64_t> stores{0};
-    std::atomic<std::uint64_t> erases{0};
-
-    [[nodiscard]] std::uint64_t queries() const noexcept {
-        return loads.load(std::memory_order_relaxed) + stores.load(std::memory_order_relaxed) +
-               erases.load(std::memory_order_relaxed);
-    }
-};
 
 struct sqlite_origin_options {
     std::string path;  ///< `:memory:` keeps everything in memory and locks nothing
     std::chrono::milliseconds busy_timeout{1000};
     std::size_t content_bytes_max = std::size_t{1} << 20;
     std::uint64_t file_bytes_max = 0;  ///< 0: as large as the disk allows
+    bool audit = false;                ///< whether writes leave a row in the audit
+    std::string writer = {};           ///< who these rows say it was
     /// Where queries are counted; connections to one origin may share it.
     std::shared_ptr<origin_counters> counters = {};
 };
-
-/// The path in an origin's address `sqlite:PATH`.
-///
-/// Errors: `errc::invalid` for any other address.
-[[nodiscard]] result<std::string> sqlite_path(std::string_view address);
 
 /// The origin of one machine: an SQLite file with a write-ahead log, shared by all nodes on it.
 ///
@@ -47,43 +33,33 @@ struct sqlite_origin_options {
 /// acknowledged survives the end of the process in whatever way; a power failure may lose the
 /// newest writes, never the file.
 ///
-/// Thread: one at a time; every call may block on the disk.
-/// Errors: as `sqlite_connection`; `errc::not_found` for an absent key; `errc::stale_epoch` for a
-/// write
-///         after a newer owner activated the shard; `errc::invalid` and `errc::too_large` for input
-///         that breaks a rule, before the file is touched.
-class sqlite_origin {
+/// Thread, errors: as `origin_connection`; a call waits for another process's lock for
+///         `busy_timeout`, whatever its deadline. Also as `sqlite_connection`.
+class sqlite_origin final : public origin_connection {
 public:
-    enum class use { serve, import };
+    static result<sqlite_origin> open(sqlite_origin_options options, origin_use wanted);
 
-    static result<sqlite_origin> open(sqlite_origin_options options, use wanted);
-
-    /// Makes the epoch of `owner` the newest of its shard, before its owner reads or writes
-    /// anything.
-    result<void> activate(const write_fence& owner);
-
-    result<origin_row> load(std::string_view key);
+    result<std::vector<write_fence>> activate(std::span<const write_fence> owners,
+                                              time_point until) override;
+    result<origin_row> load(std::string_view key, const write_fence& owner,
+                            time_point until) override;
     result<stored_row> store(std::string_view key, std::string_view content,
-                             const write_fence& owner);
-    result<void> erase(std::string_view key, const write_fence& owner);
+                             const write_fence& owner, time_point until) override;
+    result<void> erase(std::string_view key, const write_fence& owner, time_point until) override;
 
-    enum class imported { added, replaced, unchanged };
-
-    /// Writes rows of an import, which needs no fence because no node runs. Rows between `begin`
-    /// and `commit` appear together or, after a crash, not at all.
-    result<void> begin();
-    result<imported> import_row(std::string_view key, std::string_view content);
-    result<void> commit();
-    /// Takes back what was written since `begin`.
-    void abandon();
+    [[nodiscard]] result<void> check_row(std::string_view key,
+                                         std::string_view content) const override;
+    result<import_counts> import_rows(std::span<const import_row> rows) override;
     /// Moves what the log holds into the file itself.
-    result<void> checkpoint();
+    result<void> finish_import() override;
+    result<std::vector<audit_row>> read_audit(std::uint64_t after, std::size_t rows_max) override;
 
     [[nodiscard]] const origin_counters& counters() const noexcept { return *options_.counters; }
 
 private:
     struct statements {
-        sqlite_statement load, present, upsert, erase, next_version, read_epoch, write_epoch;
+        sqlite_statement load, find, upsert, erase, next_version, read_epoch, write_epoch;
+        std::optional<sqlite_statement> audit;
     };
 
     sqlite_origin(sqlite_origin_options options, std::optional<file_lock> lock,
@@ -93,14 +69,15 @@ private:
 
     static result<void> configure(sqlite_connection& connection,
                                   const sqlite_origin_options& options);
-    static result<void> create_or_check_schema(sqlite_connection& connection);
-    static result<statements> prepare(sqlite_connection& connection);
+    static result<void> create_or_check_schema(sqlite_connection& connection, bool audit);
+    static result<statements> prepare(sqlite_connection& connection, bool audit);
 
-    result<void> check_row(std::string_view key, std::string_view content) const;
-    /// The newest epoch of a shard, 0 when it was never activated.
-    result<std::uint64_t> newest_epoch(const write_fence& owner);
-    result<void> check_fence(const write_fence& owner);
+    /// The newest epoch of a shard, nothing when it was never activated.
+    result<std::optional<std::uint64_t>> newest_epoch(const write_fence& owner);
+    result<void> check_newest(const write_fence& owner);
     result<row_version> write_row(std::string_view key, std::string_view content);
+    result<void> audit(audit_row::kind what, const write_fence& owner, std::string_view key,
+                       row_version version);
     /// Runs `body` inside a write transaction and takes it back when it fails.
     template <class Body>
     auto transaction(Body body) -> decltype(body());

@@ -69,7 +69,7 @@ private:
     struct nothing {};
 
     static std::unique_ptr<cache_origin> open(world& around, cache_origin_options database) {
-        database.sqlite.path = ":memory:";
+        database.database.address = "sqlite::memory:";
         auto opened = cache_origin::open(around, std::move(database));
         EXPECT_TRUE(opened.has_value()) << opened.error().message();
         return std::move(*opened);

@@ -156,7 +156,7 @@ TEST(cache_entity, drops_work_whose_deadline_has_passed_before_it_reaches_the_or
 }
 
 TEST(cache_entity, refuses_content_that_the_origin_refuses_and_keeps_the_old) {
-    auto cache = cache_node{{}, 1, 1, {.sqlite = {.path = "", .content_bytes_max = 10}}};
+    auto cache = cache_node{{}, 1, 1, {.database = {.content_bytes_max = 10}}};
     cache.run([&]() -> task<void> {
         auto stored = co_await cache.put("key", "fits");
         CO_ASSERT_TRUE(stored);

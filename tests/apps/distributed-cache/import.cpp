@@ -1,5 +1,7 @@
 #include <distributed-cache/import.hpp>
+#include <distributed-cache/sqlite_origin.hpp>
 
+#include "origin_session.hpp"
 #include "temporary_folder.hpp"
 
 #include <fmt/format.h>
@@ -48,14 +50,15 @@ std::string lines(int first, int last) {
     return text;
 }
 
-sqlite_origin importing(sqlite_origin_options options = {.path = ":memory:"}) {
-    auto opened = sqlite_origin::open(std::move(options), sqlite_origin::use::import);
-    EXPECT_TRUE(opened.has_value()) << opened.error().message();
-    return std::move(*opened);
+origin_session importing(sqlite_origin_options options = {.path = ":memory:"}) {
+    auto origin = origin_session{sqlite_origin::open(std::move(options), origin_use::import)};
+    EXPECT_TRUE(origin.activate().has_value());
+    return origin;
 }
 
-import_report import_text(import_probe& probe, sqlite_origin& origin, import_options options = {}) {
-    return run_import(probe.hooks(), *ndjson_format(), origin, options);
+import_report import_text(import_probe& probe, origin_session& origin,
+                          import_options options = {}) {
+    return run_import(probe.hooks(), *ndjson_format(), *origin, options);
 }
 
 TEST(import, writes_every_row_and_says_what_became_of_it) {
@@ -122,7 +125,7 @@ TEST(import, keeps_what_came_before_an_input_that_cannot_be_read) {
         return probe.input.empty() ? result<std::size_t>{error{errc::storage, "I/O error"}}
                                    : take(into);
     };
-    auto report = run_import(hooks, *ndjson_format(), origin, {});
+    auto report = run_import(hooks, *ndjson_format(), *origin, {});
     EXPECT_EQ(report.failure->text(), "I/O error");
     EXPECT_EQ(report.added, 3U);
     EXPECT_TRUE(origin.load("key3").has_value());
@@ -159,7 +162,7 @@ TEST(import, leaves_whole_batches_when_its_process_is_killed) {
             }
             return false;
         };
-        static_cast<void>(run_import(hooks, *ndjson_format(), origin, {.rows_per_commit = 10}));
+        static_cast<void>(run_import(hooks, *ndjson_format(), *origin, {.rows_per_commit = 10}));
         ::_exit(1);
     }
     auto mark = ' ';

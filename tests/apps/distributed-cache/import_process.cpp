@@ -1,5 +1,6 @@
 #include <distributed-cache/sqlite_origin.hpp>
 
+#include "origin_session.hpp"
 #include "program.hpp"
 #include "temporary_folder.hpp"
 
@@ -11,6 +12,12 @@
 namespace cohort {
 namespace {
 
+origin_session serving(const std::string& path) {
+    auto origin = origin_session{sqlite_origin::open({.path = path}, origin_use::serve)};
+    EXPECT_TRUE(origin.activate().has_value());
+    return origin;
+}
+
 TEST(import_command, fills_an_origin_from_standard_input) {
     auto folder = temporary_folder{};
     auto path = folder.file("cache.db");
@@ -19,9 +26,9 @@ TEST(import_command, fills_an_origin_from_standard_input) {
     EXPECT_EQ(import.wait(), 0);
     EXPECT_EQ(import.printed(),
               "imported 2 rows: 2 added, 0 replaced, 0 unchanged; 0 refused; up to line 2\n");
-    auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
-    EXPECT_EQ(origin->load("a")->content, "one");
-    EXPECT_EQ(origin->load("b")->content, "2");
+    auto origin = serving(path);
+    EXPECT_EQ(origin.load("a")->content, "one");
+    EXPECT_EQ(origin.load("b")->content, "2");
 }
 
 TEST(import_command, fills_an_origin_from_a_file_of_stanzas) {
@@ -32,8 +39,8 @@ TEST(import_command, fills_an_origin_from_a_file_of_stanzas) {
     auto import = program{
         {"import", "--origin", "sqlite:" + path, "--format", "dumpavail", folder.file("stanzas")}};
     EXPECT_EQ(import.wait(), 0);
-    auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
-    EXPECT_EQ(origin->load("bash")->content, "Package: bash\nVersion: 2\n");
+    auto origin = serving(path);
+    EXPECT_EQ(origin.load("bash")->content, "Package: bash\nVersion: 2\n");
 }
 
 TEST(import_command, exits_with_1_when_a_line_was_refused_and_names_it) {
@@ -54,7 +61,7 @@ TEST(import_command, exits_with_1_when_a_line_was_refused_and_names_it) {
 TEST(import_command, is_refused_while_a_node_holds_the_origin) {
     auto folder = temporary_folder{};
     auto path = folder.file("cache.db");
-    auto node = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
+    auto node = sqlite_origin::open({.path = path}, origin_use::serve);
     ASSERT_TRUE(node.has_value());
     auto import = program{{"import", "--origin", "sqlite:" + path, "-"}};
     EXPECT_EQ(import.wait(), 1);
@@ -77,8 +84,8 @@ TEST(import_command, leaves_a_consistent_origin_on_an_interrupt_and_says_how_far
         EXPECT_NE(
             import.printed().find("1 added, 0 replaced, 0 unchanged; 1 refused; up to line 2"),
             std::string::npos);
-        auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
-        EXPECT_EQ(origin->load("a")->content, "1");
+        auto origin = serving(path);
+        EXPECT_EQ(origin.load("a")->content, "1");
     }
 }
 

@@ -1,6 +1,7 @@
 #include <distributed-cache/sqlite_origin.hpp>
 
 #include "http_client.hpp"
+#include "origin_session.hpp"
 #include "program.hpp"
 #include "temporary_folder.hpp"
 
@@ -66,12 +67,10 @@ private:
     std::uint16_t admin_ = 0;
 };
 
-const auto owner = write_fence{.space = "cache", .shard = 0, .epoch = 1};
-
 void keep_row(const std::string& path, const std::string& key, const std::string& content) {
-    auto origin = sqlite_origin::open({.path = path}, sqlite_origin::use::serve);
-    ASSERT_TRUE(origin->activate(owner).has_value());
-    ASSERT_TRUE(origin->store(key, content, owner).has_value());
+    auto origin = origin_session{sqlite_origin::open({.path = path}, origin_use::serve)};
+    ASSERT_TRUE(origin.activate().has_value());
+    ASSERT_TRUE(origin.store(key, content).has_value());
 }
 
 TEST(cohort_cache, reads_through_and_says_what_the_cache_did) {
@@ -290,7 +289,7 @@ TEST(cohort_cache, is_as_it_was_after_ten_thousand_broken_requests) {
 TEST(cohort_cache, is_refused_its_origin_while_an_import_fills_it) {
     auto folder = temporary_folder{};
     auto path = folder.file("cache.db");
-    auto import = sqlite_origin::open({.path = path}, sqlite_origin::use::import);
+    auto import = sqlite_origin::open({.path = path}, origin_use::import);
     ASSERT_TRUE(import.has_value());
     auto node = program{with_origin(path, {})};
     EXPECT_EQ(node.wait(), 1);

@@ -25,7 +25,7 @@ TEST(cache_settings, have_the_ports_of_the_article_by_default) {
     EXPECT_EQ(settings->http.port, 9000);
     EXPECT_EQ(settings->advertised.port, 2551);
     EXPECT_EQ(settings->admin.host, "127.0.0.1");
-    EXPECT_EQ(settings->origin.sqlite.path, "cache.db");
+    EXPECT_EQ(settings->origin.database.address, "sqlite:cache.db");
     EXPECT_EQ(settings->request_deadline, std::chrono::seconds{2});
 }
 
@@ -36,7 +36,7 @@ TEST(cache_settings, take_the_short_flags) {
     EXPECT_EQ(settings->http.port, 9100);
     EXPECT_EQ(settings->admin.port, 0);
     EXPECT_EQ(settings->runtime.cores, 1U);
-    EXPECT_EQ(settings->origin.sqlite.path, "/tmp/x.db");
+    EXPECT_EQ(settings->origin.database.address, "sqlite:/tmp/x.db");
 }
 
 TEST(cache_settings, understand_the_environment_of_the_article) {

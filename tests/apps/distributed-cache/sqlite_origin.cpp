@@ -1,5 +1,7 @@
+#include <distributed-cache/open_origin.hpp>
 #include <distributed-cache/sqlite_origin.hpp>
 
+#include "origin_session.hpp"
 #include "temporary_folder.hpp"
 
 #include <gtest/gtest.h>
@@ -14,17 +16,19 @@
 namespace cohort {
 namespace {
 
-const auto owner = write_fence{.space = "cache", .shard = 0, .epoch = 1};
+const auto& owner = first_owner;
 
-result<sqlite_origin> open_for(sqlite_origin::use use, const std::string& path) {
+result<sqlite_origin> open_for(origin_use use, const std::string& path) {
     return sqlite_origin::open({.path = path, .busy_timeout = std::chrono::milliseconds{50}}, use);
 }
 
-sqlite_origin serving(const std::string& path = ":memory:") {
-    auto opened = open_for(sqlite_origin::use::serve, path);
-    EXPECT_TRUE(opened.has_value()) << opened.error().message();
-    EXPECT_TRUE(opened->activate(owner).has_value());
-    return std::move(*opened);
+origin_session serving(sqlite_origin_options options) {
+    auto session = origin_session{sqlite_origin::open(std::move(options), origin_use::serve)};
+    EXPECT_TRUE(session.activate().has_value());
+    return session;
+}
+origin_session serving(const std::string& path = ":memory:") {
+    return serving({.path = path, .busy_timeout = std::chrono::milliseconds{50}});
 }
 
 TEST(check_key, allows_any_bytes_up_to_the_limit) {
@@ -35,14 +39,15 @@ TEST(check_key, allows_any_bytes_up_to_the_limit) {
               "invalid: the key has 513 bytes, 512 are allowed");
 }
 
-TEST(sqlite_path, takes_only_addresses_of_sqlite) {
-    EXPECT_EQ(*sqlite_path("sqlite:/var/cache.db"), "/var/cache.db");
-    EXPECT_EQ(sqlite_path("sqlite:").error(), errc::invalid);
-    EXPECT_EQ(sqlite_path("postgresql://x").error(), errc::invalid);
+TEST(shown_origin, takes_only_addresses_of_origins) {
+    EXPECT_EQ(*shown_origin("sqlite:/var/cache.db"), "sqlite:/var/cache.db");
+    EXPECT_EQ(shown_origin("sqlite:").error(), errc::invalid);
+    EXPECT_EQ(shown_origin("mysql://x").error(), errc::invalid);
 }
 
 TEST(sqlite_origin, returns_what_was_stored_and_counts_every_query) {
-    auto origin = serving();
+    auto counters = std::make_shared<origin_counters>();
+    auto origin = serving({.path = ":memory:", .counters = counters});
     EXPECT_EQ(origin.load("bash").error(), errc::not_found);
     auto stored = origin.store("bash", "a shell", owner);
     ASSERT_TRUE(stored.has_value());
@@ -54,10 +59,10 @@ TEST(sqlite_origin, returns_what_was_stored_and_counts_every_query) {
     EXPECT_FALSE(origin.store("bash", "a shell", owner)->created);
     ASSERT_TRUE(origin.erase("bash", owner).has_value());
     EXPECT_EQ(origin.erase("bash", owner).error(), errc::not_found);
-    EXPECT_EQ(origin.counters().loads, 2U);
-    EXPECT_EQ(origin.counters().stores, 2U);
-    EXPECT_EQ(origin.counters().erases, 2U);
-    EXPECT_EQ(origin.counters().queries(), 6U);
+    EXPECT_EQ(counters->loads, 2U);
+    EXPECT_EQ(counters->stores, 2U);
+    EXPECT_EQ(counters->erases, 2U);
+    EXPECT_EQ(counters->queries(), 6U);
 }
 
 TEST(sqlite_origin, keeps_keys_of_any_bytes_and_empty_contents_apart) {
@@ -81,22 +86,20 @@ TEST(sqlite_origin, never_gives_a_version_twice_even_after_an_erase) {
 }
 
 TEST(sqlite_origin, refuses_input_over_its_limits_without_asking_the_file) {
-    auto opened = sqlite_origin::open({.path = ":memory:", .content_bytes_max = 4},
-                                      sqlite_origin::use::serve);
-    ASSERT_TRUE(opened->activate(owner).has_value());
-    EXPECT_TRUE(opened->store("key", "1234", owner).has_value());
-    auto refused = opened->store("key", "12345", owner);
+    auto counters = std::make_shared<origin_counters>();
+    auto origin = serving({.path = ":memory:", .content_bytes_max = 4, .counters = counters});
+    EXPECT_TRUE(origin.store("key", "1234", owner).has_value());
+    auto refused = origin.store("key", "12345", owner);
     EXPECT_EQ(refused.error().message(), "too_large: the content has 5 bytes, 4 are allowed");
-    EXPECT_EQ(opened->load(std::string(513, 'k')).error(), errc::invalid);
-    EXPECT_EQ(opened->store("", "1", owner).error(), errc::invalid);
-    EXPECT_EQ(opened->counters().queries(), 1U);
-    EXPECT_EQ(
-        sqlite_origin::open({.path = ":memory:", .content_bytes_max = 0}, sqlite_origin::use::serve)
-            .error(),
-        errc::invalid);
+    EXPECT_EQ(origin.load(std::string(513, 'k')).error(), errc::invalid);
+    EXPECT_EQ(origin.store("", "1", owner).error(), errc::invalid);
+    EXPECT_EQ(counters->queries(), 1U);
+    EXPECT_EQ(sqlite_origin::open({.path = ":memory:", .content_bytes_max = 0}, origin_use::serve)
+                  .error(),
+              errc::invalid);
 }
 
-TEST(sqlite_origin, refuses_the_writes_of_an_owner_that_was_replaced) {
+TEST(sqlite_origin, refuses_the_reads_and_writes_of_an_owner_that_was_replaced) {
     auto origin = serving();
     auto next = write_fence{.space = "cache", .shard = 0, .epoch = 2};
     ASSERT_TRUE(origin.store("key", "old", owner).has_value());
@@ -104,7 +107,8 @@ TEST(sqlite_origin, refuses_the_writes_of_an_owner_that_was_replaced) {
     EXPECT_EQ(origin.store("key", "late", owner).error(), errc::stale_epoch);
     EXPECT_EQ(origin.erase("key", owner).error(), errc::stale_epoch);
     EXPECT_EQ(origin.activate(owner).error(), errc::stale_epoch);
-    EXPECT_EQ(origin.load("key")->content, "old");
+    EXPECT_EQ(origin.load("key").error(), errc::stale_epoch);
+    EXPECT_EQ(origin.load("key", next)->content, "old");
     EXPECT_TRUE(origin.store("key", "new", next).has_value());
 }
 
@@ -145,15 +149,15 @@ TEST(sqlite_origin, is_shared_by_nodes_and_held_alone_by_an_import) {
         auto second = serving(path);
         ASSERT_TRUE(first.store("key", "value", owner).has_value());
         EXPECT_EQ(second.load("key")->content, "value");
-        auto import = open_for(sqlite_origin::use::import, path);
+        auto import = open_for(origin_use::import, path);
         ASSERT_FALSE(import.has_value());
         EXPECT_EQ(import.error(), errc::unavailable);
         EXPECT_EQ(import.error().text(), "a node or another import uses the origin: stop it first");
     }
-    auto import = open_for(sqlite_origin::use::import, path);
+    auto import = open_for(origin_use::import, path);
     ASSERT_TRUE(import.has_value());
-    EXPECT_EQ(open_for(sqlite_origin::use::import, path).error(), errc::unavailable);
-    auto node = open_for(sqlite_origin::use::serve, path);
+    EXPECT_EQ(open_for(origin_use::import, path).error(), errc::unavailable);
+    auto node = open_for(origin_use::serve, path);
     ASSERT_FALSE(node.has_value());
     EXPECT_EQ(node.error().text(), "an import is filling the origin: wait until it has finished");
 }
@@ -162,9 +166,8 @@ TEST(sqlite_origin, is_the_same_file_by_every_way_that_leads_to_it) {
     auto folder = temporary_folder{};
     auto node = serving(folder.file("cache.db"));
     std::filesystem::create_symlink(folder.file("cache.db"), folder.file("link.db"));
-    EXPECT_EQ(open_for(sqlite_origin::use::import, folder.file("link.db")).error(),
-              errc::unavailable);
-    EXPECT_EQ(open_for(sqlite_origin::use::import, folder.path() + "/./cache.db").error(),
+    EXPECT_EQ(open_for(origin_use::import, folder.file("link.db")).error(), errc::unavailable);
+    EXPECT_EQ(open_for(origin_use::import, folder.path() + "/./cache.db").error(),
               errc::unavailable);
 }
 
@@ -175,7 +178,7 @@ TEST(sqlite_origin, is_released_when_its_process_is_killed) {
     ASSERT_EQ(::pipe(ready), 0);
     auto child = ::fork();
     if (child == 0) {
-        auto node = open_for(sqlite_origin::use::serve, path);
+        auto node = open_for(origin_use::serve, path);
         auto said = ::write(ready[1], node.has_value() ? "y" : "n", 1);
         ::pause();
         ::_exit(said == 1 ? 0 : 1);
@@ -183,10 +186,10 @@ TEST(sqlite_origin, is_released_when_its_process_is_killed) {
     auto answer = 'n';
     ASSERT_EQ(::read(ready[0], &answer, 1), 1);
     ASSERT_EQ(answer, 'y');
-    EXPECT_EQ(open_for(sqlite_origin::use::import, path).error(), errc::unavailable);
+    EXPECT_EQ(open_for(origin_use::import, path).error(), errc::unavailable);
     ::kill(child, SIGKILL);
     ::waitpid(child, nullptr, 0);
-    EXPECT_TRUE(open_for(sqlite_origin::use::import, path).has_value());
+    EXPECT_TRUE(open_for(origin_use::import, path).has_value());
     ::close(ready[0]);
     ::close(ready[1]);
 }
@@ -207,25 +210,24 @@ TEST(sqlite_origin, waits_for_a_writer_and_then_says_that_the_file_is_locked) {
 TEST(sqlite_origin, refuses_files_that_are_not_its_own_with_the_reason) {
     auto folder = temporary_folder{};
     std::ofstream{folder.file("text")} << std::string(5000, 'x');
-    auto text = open_for(sqlite_origin::use::serve, folder.file("text"));
+    auto text = open_for(origin_use::serve, folder.file("text"));
     ASSERT_FALSE(text.has_value());
     EXPECT_EQ(text.error(), errc::storage);
     EXPECT_NE(text.error().text().find("no SQLite database"), std::string_view::npos);
 
     auto foreign = sqlite_connection::open(folder.file("foreign"), std::chrono::milliseconds{50});
     ASSERT_TRUE(foreign->run("CREATE TABLE photos (name TEXT)").has_value());
-    EXPECT_EQ(open_for(sqlite_origin::use::serve, folder.file("foreign")).error().text(),
+    EXPECT_EQ(open_for(origin_use::serve, folder.file("foreign")).error().text(),
               "the file is an SQLite database of another program");
 
     static_cast<void>(serving(folder.file("newer")));
     auto newer = sqlite_connection::open(folder.file("newer"), std::chrono::milliseconds{50});
     ASSERT_TRUE(newer->run("PRAGMA user_version=2").has_value());
-    EXPECT_EQ(open_for(sqlite_origin::use::serve, folder.file("newer")).error().text(),
+    EXPECT_EQ(open_for(origin_use::serve, folder.file("newer")).error().text(),
               "the file has schema version 2, this program knows 1");
 
-    EXPECT_EQ(open_for(sqlite_origin::use::serve, folder.path()).error(), errc::storage);
-    EXPECT_EQ(open_for(sqlite_origin::use::serve, folder.file("no/such/folder")).error(),
-              errc::storage);
+    EXPECT_EQ(open_for(origin_use::serve, folder.path()).error(), errc::storage);
+    EXPECT_EQ(open_for(origin_use::serve, folder.file("no/such/folder")).error(), errc::storage);
 }
 
 TEST(sqlite_origin, says_that_a_file_is_damaged_when_it_reads_the_damage) {
@@ -237,7 +239,7 @@ TEST(sqlite_origin, says_that_a_file_is_damaged_when_it_reads_the_damage) {
             ASSERT_TRUE(origin.store("key" + std::to_string(row), std::string(900, 'x'), owner)
                             .has_value());
         }
-        ASSERT_TRUE(origin.checkpoint().has_value());
+        ASSERT_TRUE(origin->finish_import().has_value());
     }
     {
         auto file = std::fstream{path, std::ios::in | std::ios::out | std::ios::binary};
@@ -256,18 +258,15 @@ TEST(sqlite_origin, says_that_a_file_is_damaged_when_it_reads_the_damage) {
 
 TEST(sqlite_origin, refuses_a_write_that_does_not_fit_and_serves_on) {
     auto folder = temporary_folder{};
-    auto opened = sqlite_origin::open(
-        {.path = folder.file("cache.db"), .file_bytes_max = std::uint64_t{20} * 4096},
-        sqlite_origin::use::serve);
-    ASSERT_TRUE(opened->activate(owner).has_value());
-    ASSERT_TRUE(opened->store("small", "fits", owner).has_value());
-    auto refused = opened->store("large", std::string(200'000, 'x'), owner);
+    auto origin = serving({.path = folder.file("cache.db"), .file_bytes_max = 20 * 4096});
+    ASSERT_TRUE(origin.store("small", "fits", owner).has_value());
+    auto refused = origin.store("large", std::string(200'000, 'x'), owner);
     ASSERT_FALSE(refused.has_value());
     EXPECT_EQ(refused.error(), errc::storage);
     EXPECT_NE(refused.error().text().find("full"), std::string_view::npos);
-    EXPECT_EQ(opened->load("large").error(), errc::not_found);
-    EXPECT_EQ(opened->load("small")->content, "fits");
-    EXPECT_TRUE(opened->store("small", "still fits", owner).has_value());
+    EXPECT_EQ(origin.load("large").error(), errc::not_found);
+    EXPECT_EQ(origin.load("small")->content, "fits");
+    EXPECT_TRUE(origin.store("small", "still fits", owner).has_value());
 }
 
 TEST(sqlite_origin, says_when_it_may_not_write_the_file) {
@@ -282,7 +281,7 @@ TEST(sqlite_origin, says_when_it_may_not_write_the_file) {
         }
         auto ignored = std::error_code{};
         std::filesystem::permissions(folder.path(), std::filesystem::perms{0555}, ignored);
-        auto opened = open_for(sqlite_origin::use::serve, folder.file("other.db"));
+        auto opened = open_for(origin_use::serve, folder.file("other.db"));
         ::_exit(!opened && opened.error() == errc::storage ? 0 : 1);
     }
     auto status = 0;
