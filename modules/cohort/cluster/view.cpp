@@ -20,6 +20,10 @@ bool member::has_role(std::string_view wanted) const noexcept {
     return std::find(roles.begin(), roles.end(), wanted) != roles.end();
 }
 
+bool member::knows_space(std::string_view wanted) const noexcept {
+    return std::find(spaces.begin(), spaces.end(), wanted) != spaces.end();
+}
+
 const member* view::find(node_uid uid) const noexcept {
     auto found = std::lower_bound(members.begin(), members.end(), uid,
                                   [](const member& one, node_uid key) { return one.uid < key; });
@@ -36,6 +40,12 @@ const space* view::find_space(std::string_view name) const noexcept {
     auto found = std::find_if(spaces.begin(), spaces.end(),
                               [name](const space& one) { return one.options.name == name; });
     return found == spaces.end() ? nullptr : &*found;
+}
+
+const voter* view::seat_of(node_uid acceptor) const noexcept {
+    auto found = std::find_if(voters.begin(), voters.end(),
+                              [acceptor](const voter& one) { return one.acceptor == acceptor; });
+    return found == voters.end() || acceptor == node_uid{} ? nullptr : &*found;
 }
 
 }  // namespace cohort

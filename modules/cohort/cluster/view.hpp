@@ -25,6 +25,7 @@ struct member {
     node_uid uid;
     endpoint address;  // of its remoting
     std::vector<std::string> roles;
+    std::vector<std::string> spaces;  // it knows these, and owns shards of no others
     std::string build;
     member_phase phase = member_phase::joining;
     /// Names the memory with which it votes, should it get a seat (R13).
@@ -34,15 +35,24 @@ struct member {
 
     static constexpr std::uint32_t not_a_seed = ~std::uint32_t{0};
     [[nodiscard]] bool has_role(std::string_view wanted) const noexcept;
+    [[nodiscard]] bool knows_space(std::string_view wanted) const noexcept;
     friend bool operator==(const member&, const member&) = default;
 };
 
-/// A seat in the register's electorate, held by a member's acceptor.
+/// A seat in the register's electorate, held by a member's acceptor. A seat whose member has left
+/// or died is vacant until another member takes it; it counts in every majority all the same.
 struct voter {
-    node_uid acceptor;
+    node_uid acceptor;  // zero: nobody has held it yet
     node_uid uid;
     endpoint address;
     friend bool operator==(const voter&, const voter&) = default;
+};
+
+/// A member that is one no more, by the view of that epoch.
+struct departed_member {
+    node_uid uid;
+    std::uint64_t epoch = 0;
+    friend bool operator==(const departed_member&, const departed_member&) = default;
 };
 
 /// Who owns a shard.
@@ -99,6 +109,9 @@ struct view {
     std::vector<voter> previous_voters;
     std::vector<member> members;   // by uid
     std::vector<node_uid> fenced;  // removed by this epoch without their consent
+    // Every member that a view behind the epoch `departed_since` removed: none comes back (R8).
+    std::vector<departed_member> departed;
+    std::uint64_t departed_since = 0;
     std::vector<space> spaces;
     cluster_times times;
 
@@ -106,6 +119,8 @@ struct view {
     /// The index of a member, or `shard_owner::nobody`.
     [[nodiscard]] std::uint16_t index_of(node_uid uid) const noexcept;
     [[nodiscard]] const space* find_space(std::string_view name) const noexcept;
+    /// The seat that an acceptor holds, or null.
+    [[nodiscard]] const voter* seat_of(node_uid acceptor) const noexcept;
     friend bool operator==(const view&, const view&) = default;
 };
 
