@@ -8,11 +8,13 @@ packages_of() {
                 libspdlog-dev libsimdjson-dev libsqlite3-dev libcli11-dev libxxhash-dev
             ;;
         run) echo curl ;;
-        test) echo libgtest-dev librapidcheck-dev python3 curl git procps iproute2 openssl ;;
+        test) echo libgtest-dev librapidcheck-dev python3 python3-yaml curl git procps iproute2 openssl ;;
         certs) echo openssl ;;
         sanitize) echo libclang-rt-19-dev llvm-19 ;;
         check) echo clang-format-19 clang-tidy-19 python3 git ;;
         bench) echo iproute2 openssl libcaf-dev libbenchmark-dev erlang-base golang-go nginx-light redis-server python3 curl ;;
+        k8s) echo yamllint python3 python3-yaml ;;
+        npm) echo nodejs npm ;;
         trixie) echo debootstrap git ;;
         *) die "there is no package group '$1'" ;;
     esac

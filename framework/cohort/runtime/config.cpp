@@ -350,7 +350,8 @@ std::string config::print() const {
         if (each.option.secret && !value.empty()) {
             value = "****";
         }
-        text += name + " = " + detail::printable(value) + "  # " + each.origin + "\n";
+        // Whole, however long: three seeds alone are more than what a complaint quotes.
+        text += name + " = " + detail::printable(value, value.size()) + "  # " + each.origin + "\n";
     }
     return text;
 }

@@ -288,6 +288,13 @@ TEST(config, prints_every_value_with_its_origin_and_masks_secrets) {
               "origin.password = ****  # flag --origin.password\n");
 }
 
+TEST(config, prints_values_whole_however_long_they_are) {
+    auto many = std::string(300, 'a') + ":1," + std::string(300, 'b') + ":2";
+    auto outcome = load({{"--print-config"}, {{"AKKA_SEED_NODES", many}}});
+    EXPECT_NE(outcome.values.print().find("cluster.seed_nodes = " + many + "  #"),
+              std::string::npos);
+}
+
 TEST(config, lists_every_option_in_its_help) {
     EXPECT_TRUE(load({{"--help", "--nonsense"}}).help);
     auto help = sample_schema().help();

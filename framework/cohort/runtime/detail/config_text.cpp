@@ -203,8 +203,7 @@ std::string print_config_value(const config_option& option, const config_value& 
     return print_number(option, number);
 }
 
-std::string printable(std::string_view text) {
-    constexpr std::size_t bytes_max = 200;
+std::string printable(std::string_view text, std::size_t bytes_max) {
     auto line = std::string{};
     for (char letter : text.substr(0, bytes_max)) {
         auto byte = static_cast<unsigned char>(letter);

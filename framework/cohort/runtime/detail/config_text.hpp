@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,8 +22,8 @@ inline constexpr unsigned config_depth_max = 16;
 [[nodiscard]] std::string print_config_value(const config_option& option,
                                              const config_value& value);
 
-/// Text for one line of a report: control bytes are replaced, and it is cut after 200 bytes.
-[[nodiscard]] std::string printable(std::string_view text);
+/// Text for one line of a report: control bytes are replaced, and it is cut after `bytes_max` bytes.
+[[nodiscard]] std::string printable(std::string_view text, std::size_t bytes_max = 200);
 
 /// The candidate that is most similar, or nothing when none is near.
 [[nodiscard]] std::string_view nearest_name(std::string_view name,
