@@ -12,6 +12,8 @@ struct entity_seat::entry {
     handle entity;
     entry* newer = nullptr;
     entry* older = nullptr;
+    const std::optional<cached_item>* known = nullptr;
+    time_point peeked{};
     std::size_t content_bytes = 0;
     bool used = false;     // since it was made or passed over
     bool leaving = false;  // was told to leave; not in the order any more
@@ -74,6 +76,25 @@ public:
             return;
         }
         here.deliver(start(here, key), node);
+    }
+
+    const cached_item* peek(core& here, std::string_view key) {
+        auto found = seats_.find(key);
+        if (found == seats_.end() || (*found)->leaving) {
+            return nullptr;
+        }
+        auto& seat = **found;
+        // One thread runs both, and what the entity does next is up to its next message: nothing
+        // stands between it and this read.
+        const auto* actor = here.find(seat.entity);
+        if (actor == nullptr || !actor->at_rest() || seat.known == nullptr || !*seat.known ||
+            !(*seat.known)->present) {
+            return nullptr;
+        }
+        seat.used = true;
+        seat.peeked = here.turn_time();
+        counters_.hits.add();
+        return &**seat.known;
     }
 
     void remove(entry& gone) noexcept {
@@ -193,6 +214,12 @@ entity_seat::~entity_seat() {
 
 const std::string& entity_seat::key() const noexcept { return entry_->key; }
 
+void entity_seat::shows(const std::optional<cached_item>& known) noexcept {
+    entry_->known = &known;
+}
+
+time_point entity_seat::peeked() const noexcept { return entry_->peeked; }
+
 void entity_seat::holds(std::size_t content_bytes) noexcept {
     table_->holds(*entry_, content_bytes);
 }
@@ -223,6 +250,9 @@ void entities::start(system& owner) {
 }
 
 std::uint32_t entities::home_of(std::string_view key) const noexcept {
+    if (tables_.size() == 1) {
+        return 0;
+    }
     // No seed: every node of a cluster must come to the same answer.
     auto hash = XXH3_64bits(key.data(), key.size());
     __extension__ using wide = unsigned __int128;
@@ -231,6 +261,11 @@ std::uint32_t entities::home_of(std::string_view key) const noexcept {
 
 void entities::deliver(core& here, std::string_view key, message* node) {
     tables_[here.id()]->deliver(here, key, node);
+}
+
+const cached_item* entities::peek(std::string_view key) {
+    auto& here = this_core();
+    return home_of(key) == here.id() ? tables_[here.id()]->peek(here, key) : nullptr;
 }
 
 entity_figures entities::figures() const {

@@ -60,6 +60,11 @@ public:
     ~entity_seat();
 
     [[nodiscard]] const std::string& key() const noexcept;
+    /// Shows where the entity keeps what it knows, for `entities::peek`. It lives as long as the
+    /// seat.
+    void shows(const std::optional<cached_item>& known) noexcept;
+    /// When the entity was last read by `entities::peek`.
+    [[nodiscard]] time_point peeked() const noexcept;
     /// Says how much content the entity holds from now on.
     void holds(std::size_t content_bytes) noexcept;
     [[nodiscard]] entity_counters& counters() const noexcept;
@@ -92,6 +97,13 @@ public:
     [[nodiscard]] auto ask(std::string_view key, deadline until, M message) {
         return entity_ask<M>{*this, key, until, std::move(message)};
     }
+
+    /// What the entity of a key would answer to a `get_item` now, without a message: when it is an
+    /// entity of this core, is at rest and knows the key's content. Null whenever that is not sure;
+    /// then ask. Counts as a request.
+    ///
+    /// Ownership: lives until the caller suspends.
+    [[nodiscard]] const cached_item* peek(std::string_view key);
 
     [[nodiscard]] entity_figures figures() const;
 

@@ -50,12 +50,17 @@ behavior<item_protocol> cache_entity(context<item_protocol> self, entity_seat gi
     auto seat = std::move(given);
     auto& counters = seat.counters();
     auto known = known_item{};
+    seat.shows(known);
     auto leaving = false;
     for (;;) {
         auto wait = leaving                    ? duration::zero()
                     : known && !known->present ? times.absent
                                                : times.idle;
         auto message = co_await self.receive_for(wait);
+        // A read without a message is a request too: the time counts from the last one.
+        while (!message && self.turn_time() < seat.peeked() + wait) {
+            message = co_await self.receive_for(seat.peeked() + wait - self.turn_time());
+        }
         if (!message) {
             // Nothing waits in the mailbox and nothing can come before the seat is given up.
             co_return;

@@ -8,11 +8,35 @@
 namespace cohort {
 namespace {
 
-const header_line& cache_status(const cached_item& item, const cache_routes& routes) {
-    if (item.hit) {
+const header_line& cache_status(const cached_item& item, bool hit, const cache_routes& routes) {
+    if (hit) {
         return routes.status_hit;
     }
     return item.present ? routes.status_stored : routes.status_missing;
+}
+
+response answer_item(const request& incoming, const cached_item& item, bool hit,
+                     const cache_routes& routes) {
+    const auto& status = cache_status(item, hit, routes);
+    if (!item.present) {
+        return problem(404, "no such key").header(status);
+    }
+    auto tag = etag(item.version);
+    auto stored_for = this_core().turn_time() - item.since;
+    if (matches_etag(incoming, tag)) {
+        return not_modified(tag).header("Age", age(stored_for)).header(status);
+    }
+    auto type = item.text ? "text/plain; charset=utf-8" : "application/octet-stream";
+    return ok(item.content, type).header("ETag", tag).header("Age", age(stored_for)).header(status);
+}
+
+task<response> ask_and_answer(request incoming, const cache_routes* routes) {
+    auto key = incoming.path("key");
+    auto found = co_await routes->items->ask(key, incoming.deadline(), get_item{});
+    if (!found) {
+        co_return problem(found.error());
+    }
+    co_return answer_item(incoming, *found, found->hit, *routes);
 }
 
 }  // namespace
@@ -22,29 +46,15 @@ cache_routes::cache_routes(entities& table, const std::string& node_name)
       status_stored{"Cache-Status", cache_miss(node_name, true)},
       status_missing{"Cache-Status", cache_miss(node_name, false)} {}
 
-task<response> answer_get(request incoming, const cache_routes* routes) {
+eventual_response answer_get(request incoming, const cache_routes* routes) {
     auto key = incoming.path("key");
     if (auto checked = check_key(key); !checked) {
-        co_return problem(checked.error());
+        return problem(checked.error());
     }
-    auto found = co_await routes->items->ask(key, incoming.deadline(), get_item{});
-    if (!found) {
-        co_return problem(found.error());
+    if (const auto* item = routes->items->peek(key)) {
+        return answer_item(incoming, *item, true, *routes);
     }
-    const auto& status = cache_status(*found, *routes);
-    if (!found->present) {
-        co_return problem(404, "no such key").header(status);
-    }
-    auto tag = etag(found->version);
-    auto stored_for = this_core().turn_time() - found->since;
-    if (matches_etag(incoming, tag)) {
-        co_return not_modified(tag).header("Age", age(stored_for)).header(status);
-    }
-    auto type = found->text ? "text/plain; charset=utf-8" : "application/octet-stream";
-    co_return ok(std::move(found->content), type)
-        .header("ETag", tag)
-        .header("Age", age(stored_for))
-        .header(status);
+    return ask_and_answer(std::move(incoming), routes);
 }
 
 task<response> answer_put(request incoming, const cache_routes* routes) {

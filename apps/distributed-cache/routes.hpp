@@ -2,6 +2,7 @@
 
 #include <distributed-cache/entities.hpp>
 
+#include <cohort/http/eventual_response.hpp>
 #include <cohort/http/request.hpp>
 #include <cohort/http/response.hpp>
 #include <cohort/task/task.hpp>
@@ -24,8 +25,8 @@ struct cache_routes {
 };
 
 /// `GET /cache-data/{key}`: the content with `ETag`, `Age` and `Cache-Status`; 304 when the caller
-/// has it, 404 when there is none.
-task<response> answer_get(request incoming, const cache_routes* routes);
+/// has it, 404 when there is none. Answers at once what the key's entity knows.
+eventual_response answer_get(request incoming, const cache_routes* routes);
 /// `PUT /cache-data/{key}`: the body becomes the content; 201 when the key is new, else 204.
 task<response> answer_put(request incoming, const cache_routes* routes);
 /// `DELETE /cache-data/{key}`: 204, or 404 when there was nothing.

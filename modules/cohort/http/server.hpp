@@ -76,7 +76,8 @@ public:
     ~http_server() override;
 
     /// Adds a route, before the system starts. `handler(request, args...)` gives a
-    /// `task<response>`, or a `response` when it never waits. A `get` route answers HEAD too.
+    /// `task<response>`, a `response` when it never waits, or an `eventual_response` when it
+    /// sometimes need not wait. A `get` route answers HEAD too.
     ///
     /// Ownership: handler and arguments are copied once for each core, and the arguments for each
     /// call. Thread:    the handler runs on the connection's core, as part of the connection's

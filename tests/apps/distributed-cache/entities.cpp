@@ -234,6 +234,84 @@ TEST(entities, refuses_calls_over_the_origins_limit_as_certainly_not_executed) {
     EXPECT_EQ(cache.origin().waiting(), 0U);
 }
 
+TEST(entities, show_what_an_entity_at_rest_knows_and_count_it_as_a_hit) {
+    auto cache = cache_node{{}, 1};
+    cache.run([&]() -> task<void> {
+        EXPECT_EQ(cache.items().peek("key"), nullptr);
+        auto stored = co_await cache.put("key", "value");
+        CO_ASSERT_TRUE(stored);
+        auto hits = cache.figures().hits;
+        const auto* known = cache.items().peek("key");
+        CO_ASSERT_TRUE(known != nullptr);
+        EXPECT_EQ(known->content, "value");
+        EXPECT_EQ(known->version, stored->version);
+        EXPECT_EQ(cache.figures().hits, hits + 1);
+        auto erased = co_await cache.erase("key");
+        EXPECT_TRUE(erased);
+        EXPECT_EQ(cache.items().peek("key"), nullptr) << "that there is nothing is never shown";
+        EXPECT_EQ(cache.figures().hits, hits + 1);
+    });
+}
+
+TEST(entities, show_nothing_while_a_request_waits_or_is_worked_on) {
+    auto cache = cache_node{{}, 1};
+    cache.run([&]() -> task<void> {
+        auto stored = co_await cache.put("key", "old");
+        CO_ASSERT_TRUE(stored);
+        EXPECT_NE(cache.items().peek("key"), nullptr);
+        auto waiting = cache.put("key", "new");
+        EXPECT_EQ(cache.items().peek("key"), nullptr) << "the entity has not seen it yet";
+        co_await yield{};
+        EXPECT_EQ(cache.items().peek("key"), nullptr) << "the origin has not answered yet";
+        stored = co_await waiting;
+        CO_ASSERT_TRUE(stored);
+        const auto* known = cache.items().peek("key");
+        CO_ASSERT_TRUE(known != nullptr);
+        EXPECT_EQ(known->content, "new");
+    });
+}
+
+TEST(entities, show_nothing_of_a_key_that_lives_on_another_core) {
+    auto cache = cache_node{};
+    auto shown = 0;
+    auto body = [&]() -> task<void> {
+        auto stored = co_await cache.put("key", "value");
+        CO_ASSERT_TRUE(stored);
+        shown += cache.items().peek("key") != nullptr ? 1 : 0;
+    };
+    cache.run(body, 0);
+    cache.run(body, 1);
+    EXPECT_EQ(shown, 1);
+}
+
+TEST(entities, stay_while_they_are_read_without_messages) {
+    auto cache = cache_node{{.times = {.idle = std::chrono::seconds{10}}}, 1};
+    cache.run([&]() -> task<void> {
+        auto stored = co_await cache.put("key", "value");
+        CO_ASSERT_TRUE(stored);
+        for (auto count = 0; count < 8; ++count) {
+            co_await sleep_for{std::chrono::seconds{7}};
+            EXPECT_NE(cache.items().peek("key"), nullptr);
+        }
+    });
+    cache.node().run_for(std::chrono::milliseconds{9'900});
+    EXPECT_EQ(cache.figures().entities, 1U);
+    cache.node().run_for(std::chrono::milliseconds{200});
+    EXPECT_EQ(cache.figures().entities, 0U);
+}
+
+TEST(entities, keep_the_keys_that_are_read_without_messages) {
+    auto cache = cache_node{{.entities_max = 10}, 1};
+    cache.run([&]() -> task<void> {
+        for (auto number = 0; number < 50; ++number) {
+            auto stored = co_await cache.put(fmt::format("key{}", number), "value");
+            CO_ASSERT_TRUE(stored);
+            EXPECT_NE(cache.items().peek("key0"), nullptr);
+        }
+    });
+    EXPECT_EQ(cache.figures().evicted, 40U);
+}
+
 /// Any mix of requests from two cores, with times so short that entities come and go all the while:
 /// every request is answered, and an answer is the newest content that was acknowledged before.
 RC_GTEST_PROP(entities, answers_every_request_with_the_newest_content, (std::uint64_t seed)) {
@@ -259,6 +337,9 @@ RC_GTEST_PROP(entities, answers_every_request_with_the_newest_content, (std::uin
                 auto erased = co_await cache.erase(key);
                 EXPECT_EQ(erased.has_value(), newest.erase(key) == 1);
             } else {
+                if (const auto* known = cache.items().peek(key)) {
+                    CO_ASSERT_EQ(known->content, std::string_view{newest[key]});
+                }
                 auto found = co_await cache.get(key);
                 CO_ASSERT_TRUE(found);
                 CO_ASSERT_EQ(found->present, newest.contains(key));
@@ -298,6 +379,45 @@ RC_GTEST_PROP(entities, loses_no_request_when_entities_leave, (std::uint64_t see
     }
     cache.finish();
     RC_ASSERT(answered == 120);
+}
+
+/// Whatever else goes on: what is shown is what the entity answers to a request of this instant.
+RC_GTEST_PROP(entities, show_what_a_request_would_be_answered, (std::uint64_t seed)) {
+    auto shown = 0;
+    auto cache = cache_node{
+        {.entities_max = 6,
+         .times = {.idle = std::chrono::milliseconds{3}, .absent = std::chrono::milliseconds{2}}},
+        2,
+        seed};
+    auto next = 0;
+    auto body = [&]() -> task<void> {
+        auto mine = next++;
+        for (auto round = 0; round < 30; ++round) {
+            auto draw = cache.node().world().random();
+            auto key = fmt::format("key{}", draw % 5);
+            if (draw / 8 % 4 == 0) {
+                auto stored = co_await cache.put(key, fmt::format("{} {}", mine, round));
+                CO_ASSERT_TRUE(stored);
+            } else if (draw / 8 % 16 == 1) {
+                static_cast<void>(co_await cache.erase(key));
+            } else if (const auto* known = cache.items().peek(key)) {
+                auto copy = *known;
+                auto found = co_await cache.get(key);
+                CO_ASSERT_TRUE(found);
+                CO_ASSERT_TRUE(found->hit && found->present);
+                CO_ASSERT_EQ(found->content, copy.content);
+                CO_ASSERT_EQ(found->version, copy.version);
+                CO_ASSERT_TRUE(found->since == copy.since && found->text == copy.text);
+                ++shown;
+            }
+            co_await sleep_for{std::chrono::microseconds{draw / 64 % 2000}};
+        }
+    };
+    for (auto client = 0U; client < 8; ++client) {
+        cache.start(body, client % 2);
+    }
+    cache.finish();
+    RC_CLASSIFY(shown > 0);
 }
 
 }  // namespace

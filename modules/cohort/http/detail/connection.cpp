@@ -63,14 +63,14 @@ connection::~connection() {
 // -- requests ------------------------------------------------------------------------------------
 
 connection::step connection::take_requests() {
-    for (;;) {
+    for (auto begun = std::size_t{0};; ++begun) {
         if (closing_) {
             return step::close;
         }
         if (!held_) {
-            auto incoming = request{};
-            auto state = reader_.next(incoming);
+            auto state = reader_.next(held_.emplace());
             if (state == request_reader::state::need_more) {
+                held_.reset();
                 if (reader_.take_expectation()) {
                     owes_continue_ = true;
                     compose_finished();
@@ -78,6 +78,7 @@ connection::step connection::take_requests() {
                 return step::read;
             }
             if (state == request_reader::state::broken) {
+                held_.reset();
                 if (count_ == pipeline_max) {
                     return step::wait;
                 }
@@ -85,7 +86,6 @@ connection::step connection::take_requests() {
                 fail_request(reader_.failure().status, reader_.failure().reason);
                 return step::close;
             }
-            held_ = std::move(incoming);
         }
         auto side_by_side = held_->method() == method::get || held_->method() == method::head;
         auto blocked = count_ != 0 && (count_ == pipeline_max || !side_by_side ||
@@ -93,15 +93,21 @@ connection::step connection::take_requests() {
         if (blocked || output_size() > server_.options->output_bytes_max) {
             return step::wait;
         }
-        auto last = !held_->keep_alive();
-        begin(std::move(*std::exchange(held_, std::nullopt)));
+        if (begun == pipeline_max) {
+            // Handlers that never wait run right here, as many as there are requests in the buffer.
+            return step::yield;
+        }
+        auto incoming = std::move(*held_);
+        held_.reset();
+        auto last = !incoming.keep_alive();
+        begin(std::move(incoming));
         if (last) {
             return step::close;
         }
     }
 }
 
-exchange& connection::push() {
+exchange& connection::push(answer_form form) {
     COHORT_ASSERT(count_ < pipeline_max,
                   "a connection answers a bounded number of requests at once");
     auto& slot = ring_[(first_ + count_) % pipeline_max];
@@ -109,9 +115,8 @@ exchange& connection::push() {
         slot = std::make_unique<exchange>(actor_, *this);
     }
     ++count_;
-    slot->with_body = true;
-    slot->alone = true;
-    slot->after = connection_after::closes;
+    slot->form = form;
+    slot->alone = false;
     return *slot;
 }
 
@@ -123,47 +128,60 @@ void connection::pop() noexcept {
 
 /// An answer to something that was no request; the connection ends with it.
 void connection::fail_request(int status, std::string_view reason) {
-    finish_now(push(), problem(status, reason));
+    finish_now({}, problem(status, reason));
 }
 
 void connection::begin(request incoming) {
     server_.requests.add();
     auto verb = incoming.method();
-    auto& slot = push();
-    slot.with_body = verb != method::head;
-    slot.alone = verb != method::get && verb != method::head;
+    auto form = answer_form{.with_body = verb != method::head};
     if (incoming.keep_alive()) {
-        slot.after = incoming.minor_version() == 0 ? connection_after::stays_explicitly
+        form.after = incoming.minor_version() == 0 ? connection_after::stays_explicitly
                                                    : connection_after::stays;
     }
     if (verb == method::other) {
-        finish_now(slot, problem(501, "this method is not known here"));
+        finish_now(form, problem(501, "this method is not known here"));
         return;
     }
     if (incoming.path() == "*") {
-        finish_now(slot, no_content());
+        finish_now(form, no_content());
         return;
     }
     auto found = server_.routes->find(verb, incoming);
     if (found.what == router::match::kind::route) {
-        begin_call(slot, std::move(incoming), found);
+        auto& data = incoming.data();
+        data.parameters = found.parameters;
+        data.deadline = home_.turn_time() + server_.options->request_time;
+        auto given = call(found.route, std::move(incoming));
+        if (auto* answer = std::get_if<response>(&given)) {
+            finish_now(form, std::move(*answer));
+            return;
+        }
+        auto& slot = push(form);
+        slot.alone = verb != method::get && verb != method::head;
+        begin_task(slot, found.route, std::get<task<response>>(std::move(given)));
     } else if (found.what == router::match::kind::no_path) {
-        finish_now(slot, problem(404, "nothing is at this path"));
+        finish_now(form, problem(404, "nothing is at this path"));
     } else if (verb == method::options) {
-        finish_now(slot, no_content().header("Allow", std::string{found.allow} + ", OPTIONS"));
+        finish_now(form, no_content().header("Allow", std::string{found.allow} + ", OPTIONS"));
     } else {
         finish_now(
-            slot, problem(405, "this path does not take this method").header("Allow", found.allow));
+            form, problem(405, "this path does not take this method").header("Allow", found.allow));
     }
 }
 
-void connection::begin_call(exchange& slot, request incoming, const router::match& found) {
-    auto& data = incoming.data();
+eventual_response connection::call(std::size_t route, request incoming) noexcept {
+    try {
+        return server_.calls[route]->call(std::move(incoming));
+    } catch (...) {
+        return failure_answer(route, std::current_exception());
+    }
+}
+
+void connection::begin_task(exchange& slot, std::size_t route, task<response> work) {
     slot.deadline = home_.turn_time() + server_.options->request_time;
-    slot.route = found.route;
-    data.parameters = found.parameters;
-    data.deadline = slot.deadline;
-    slot.work.emplace(server_.calls[found.route]->call(std::move(incoming)));
+    slot.route = route;
+    slot.work.emplace(std::move(work));
     slot.flags = fiber::is_task;
     slot.state = run_state::blocked;
     slot.resume = slot.work->handle().address();
@@ -174,9 +192,14 @@ void connection::begin_call(exchange& slot, request incoming, const router::matc
     rearm();
 }
 
-void connection::finish_now(exchange& slot, response answer) {
-    slot.answer = std::move(answer);
-    compose_finished();
+/// Answers at once, or as soon as the requests before it are answered. For the reader's coroutine.
+void connection::finish_now(answer_form form, response answer) {
+    if (count_ != 0 || closing_) {
+        push(form).answer = std::move(answer);
+        return;
+    }
+    compose(form, answer);
+    writer_wakes_.notify();
 }
 
 // -- answers -------------------------------------------------------------------------------------
@@ -192,7 +215,7 @@ void connection::settle(exchange& slot) noexcept {
     if (slot.state == run_state::finished) {
         auto& promise = slot.work->handle().promise();
         if (promise.failure) {
-            slot.answer = failure_answer(slot, promise.failure);
+            slot.answer = failure_answer(slot.route, promise.failure);
         } else {
             slot.answer = std::move(*promise.value);
         }
@@ -203,7 +226,7 @@ void connection::settle(exchange& slot) noexcept {
     compose_finished();
 }
 
-response connection::failure_answer(exchange& slot, const std::exception_ptr& failure) noexcept {
+response connection::failure_answer(std::size_t route, const std::exception_ptr& failure) noexcept {
     server_.handler_failures.add();
     auto what = std::string{"not derived from std::exception"};
     try {
@@ -212,28 +235,29 @@ response connection::failure_answer(exchange& slot, const std::exception_ptr& fa
         what = known.what();
     } catch (...) {
     }
-    home_.owner().report({"route handler failed", (*server_.patterns)[slot.route], what, true});
+    home_.owner().report({"route handler failed", (*server_.patterns)[route], what, true});
     return problem(500, "the handler of this route failed");
 }
 
 /// Ends a handler whose time is over; `settled` follows, now or when its operation came back.
 void connection::cancel(exchange& slot) noexcept { home_.cancel(slot); }
 
+void connection::compose(answer_form form, const response& answer) {
+    auto ends = answer.closes() || (server_.draining && count_ == 0 && !held_);
+    auto after = ends ? connection_after::closes : form.after;
+    filling_.append(answer, form.with_body, after, server_.date_at(home_));
+    auto kind = static_cast<std::size_t>(answer.status() / 100 - 1);
+    server_.answers[std::min(kind, server_.answers.size() - 1)].add();
+    closing_ = after == connection_after::closes;
+}
+
 /// Puts the answers that are ready, and whose turn it is, behind one another.
 void connection::compose_finished() {
-    while (count_ > 0 && !closing_) {
+    while (count_ > 0 && !closing_ && ring_[first_]->answer) {
         auto& slot = *ring_[first_];
-        if (!slot.answer) {
-            break;
-        }
-        auto& answer = *slot.answer;
-        auto ends = answer.closes() || (server_.draining && count_ == 1 && !held_);
-        auto after = ends ? connection_after::closes : slot.after;
-        filling_.append(answer, slot.with_body, after, server_.date_at(home_));
-        auto kind = static_cast<std::size_t>(answer.status() / 100 - 1);
-        server_.answers[std::min(kind, server_.answers.size() - 1)].add();
-        closing_ = after == connection_after::closes;
+        auto answer = std::move(*slot.answer);
         pop();
+        compose(slot.form, answer);
     }
     if (owes_continue_ && count_ == 0 && !closing_) {
         owes_continue_ = false;
@@ -293,9 +317,13 @@ task<void> connection::read() {
         if (server_.draining && idle()) {
             co_return;
         }
-        if (step == step::wait) {
+        if (step == step::wait || step == step::yield) {
             rearm();
-            co_await reader_wakes_;
+            if (step == step::wait) {
+                co_await reader_wakes_;
+            } else {
+                co_await yield{};
+            }
             if (failed_ || expired_) {
                 co_return;
             }

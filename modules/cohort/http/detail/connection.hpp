@@ -70,6 +70,12 @@ private:
     std::atomic<std::uint32_t>* open_ = nullptr;
 };
 
+/// How the answer to a request is sent.
+struct answer_form {
+    bool with_body = true;
+    connection_after after = connection_after::closes;
+};
+
 /// One request that is being answered: a child task of the connection's actor.
 struct exchange : task_fiber {
     exchange(cell& actor, connection& belongs_to) noexcept : task_fiber{actor}, whole{belongs_to} {}
@@ -79,10 +85,9 @@ struct exchange : task_fiber {
     std::optional<response> answer;  // set: the exchange is done
     std::size_t route = 0;
     time_point deadline{};
-    bool with_body = true;
+    answer_form form;
     bool alone = false;  // nothing runs beside it
     bool running = false;
-    connection_after after = connection_after::stays;
 };
 
 /// A connection between its socket and its handlers: the state that its coroutines share. The
@@ -113,22 +118,25 @@ private:
     enum class step : std::uint8_t {
         read,   // more bytes are needed
         wait,   // something that runs must end first
+        yield,  // others have their turn
         close,  // no more requests are taken
     };
 
     [[nodiscard]] step take_requests();
     void begin(request incoming);
-    void begin_call(exchange& slot, request incoming, const router::match& found);
-    void finish_now(exchange& slot, response answer);
-    [[nodiscard]] exchange& push();
+    [[nodiscard]] eventual_response call(std::size_t route, request incoming) noexcept;
+    void begin_task(exchange& slot, std::size_t route, task<response> work);
+    void finish_now(answer_form form, response answer);
+    [[nodiscard]] exchange& push(answer_form form);
     void pop() noexcept;
     void fail_request(int status, std::string_view reason);
 
     static void settled(task_fiber& line) noexcept;
     void settle(exchange& slot) noexcept;
-    [[nodiscard]] response failure_answer(exchange& slot,
+    [[nodiscard]] response failure_answer(std::size_t route,
                                           const std::exception_ptr& failure) noexcept;
     void cancel(exchange& slot) noexcept;
+    void compose(answer_form form, const response& answer);
     void compose_finished();
     /// Nothing is left to be sent. What runs behind a closing answer is not waited for.
     [[nodiscard]] bool answered_all() const noexcept {

@@ -8,9 +8,8 @@
 #include <type_traits>
 #include <utility>
 
+#include <cohort/http/eventual_response.hpp>
 #include <cohort/http/request.hpp>
-#include <cohort/http/response.hpp>
-#include <cohort/task/task.hpp>
 
 namespace cohort::detail {
 
@@ -22,7 +21,7 @@ namespace cohort::detail {
 class route_call {
 public:
     virtual ~route_call() = default;
-    [[nodiscard]] virtual task<response> call(request incoming) = 0;
+    [[nodiscard]] virtual eventual_response call(request incoming) = 0;
     [[nodiscard]] virtual std::unique_ptr<route_call> copy() const = 0;
 };
 
@@ -58,7 +57,8 @@ consteval bool check_route() {
     if constexpr (std::is_invocable_v<Function&, request, Args...>) {
         using answer = std::invoke_result_t<Function&, request, Args...>;
         static_assert(
-            std::same_as<answer, task<response>> || std::same_as<answer, response>,
+            std::same_as<answer, task<response>> || std::same_as<answer, response> ||
+                std::same_as<answer, eventual_response>,
             "a route's handler returns `task<response>`, or `response` when it never waits");
     }
     static_assert((std::is_copy_constructible_v<Args> && ...),
@@ -72,15 +72,10 @@ public:
     kept_route(Function function, std::tuple<Args...> args)
         : function_{std::move(function)}, args_{std::move(args)} {}
 
-    task<response> call(request incoming) override {
+    eventual_response call(request incoming) override {
         return std::apply(
-            [&](const auto&... args) -> task<response> {
-                using answer = std::invoke_result_t<Function&, request, Args...>;
-                if constexpr (std::same_as<answer, response>) {
-                    return at_once(function_, std::move(incoming), Args(args)...);
-                } else {
-                    return std::invoke(function_, std::move(incoming), Args(args)...);
-                }
+            [&](const auto&... args) -> eventual_response {
+                return std::invoke(function_, std::move(incoming), Args(args)...);
             },
             args_);
     }
@@ -89,11 +84,6 @@ public:
     }
 
 private:
-    // The function stays with the route, which outlives the call.
-    static task<response> at_once(Function& function, request incoming, Args... args) {
-        co_return std::invoke(function, std::move(incoming), std::move(args)...);
-    }
-
     Function function_;
     std::tuple<Args...> args_;
 };
