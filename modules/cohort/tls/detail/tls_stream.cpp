@@ -16,6 +16,14 @@ constexpr std::size_t write_bytes_max = std::size_t{64} * 1024;
 constexpr std::size_t kept_wire_bytes = std::size_t{80} * 1024;
 constexpr std::size_t buffers_max = 8;
 
+// What somebody else left in the thread's queue of errors would be taken for ours. Looking costs
+// far less than clearing.
+void forget_errors() noexcept {
+    if (ERR_peek_error() != 0) {
+        ERR_clear_error();
+    }
+}
+
 }  // namespace
 
 // -- the conversation ----------------------------------------------------------------------------
@@ -75,15 +83,17 @@ bool tls_session::accepts(const X509& certificate) {
 }
 
 tls_session::state tls_session::outcome_of(int returned) {
+    if (returned == 1) {
+        return state::done;
+    }
     switch (SSL_get_error(ssl_.get(), returned)) {
-        case SSL_ERROR_NONE:
-            return state::done;
         case SSL_ERROR_WANT_READ:
             return state::wants_bytes;
         case SSL_ERROR_ZERO_RETURN:
             ended_ = true;
             return state::failed;
         default:
+            broken_ = true;
             if (why_.empty()) {
                 why_ = openssl_says();
             }
@@ -92,7 +102,7 @@ tls_session::state tls_session::outcome_of(int returned) {
 }
 
 tls_session::state tls_session::handshake() {
-    ERR_clear_error();
+    forget_errors();
     return outcome_of(SSL_do_handshake(ssl_.get()));
 }
 
@@ -107,8 +117,11 @@ void tls_session::keep_input() {
 }
 
 tls_session::state tls_session::read(std::span<std::byte> room, std::size_t& size) {
-    ERR_clear_error();
     size = 0;
+    if (input_.empty() && SSL_pending(ssl_.get()) == 0 && !ended_ && !broken_) {
+        return state::wants_bytes;  // OpenSSL would take longer to say so
+    }
+    forget_errors();
     return outcome_of(SSL_read_ex(ssl_.get(), room.data(), room.size(), &size));
 }
 
@@ -116,13 +129,13 @@ bool tls_session::write(std::span<const std::byte> plain) {
     if (plain.empty()) {
         return true;
     }
-    ERR_clear_error();
+    forget_errors();
     std::size_t taken = 0;
     return outcome_of(SSL_write_ex(ssl_.get(), plain.data(), plain.size(), &taken)) == state::done;
 }
 
 void tls_session::end_writing() noexcept {
-    ERR_clear_error();
+    forget_errors();
     SSL_shutdown(ssl_.get());
 }
 

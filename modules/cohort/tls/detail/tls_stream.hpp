@@ -60,6 +60,7 @@ private:
     std::vector<std::string> roles_;
     std::string why_;
     bool ended_ = false;
+    bool broken_ = false;
 };
 
 /// A stream that speaks TLS over another one, after the handshake.
