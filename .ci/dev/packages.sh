@@ -12,7 +12,7 @@ packages_of() {
         certs) echo openssl ;;
         sanitize) echo libclang-rt-19-dev llvm-19 ;;
         check) echo clang-format-19 clang-tidy-19 python3 git ;;
-        bench) echo iproute2 openssl libcaf-dev libbenchmark-dev erlang-base golang-go nginx-light redis-server python3 curl ;;
+        bench) echo iproute2 openssl libcaf-dev libprotobuf-dev protobuf-compiler erlang-base golang-go nginx-light redis-server python3 curl ;;
         k8s) echo yamllint python3 python3-yaml ;;
         npm) echo nodejs npm ;;
         trixie) echo debootstrap git ;;

@@ -1,5 +1,6 @@
-"""What run_runtime.py and run_http.py share: programs, rounds, medians, gates."""
+"""What the runners share: command line, programs, medians, tables, gates."""
 
+import argparse
 import dataclasses
 import json
 import os
@@ -14,6 +15,25 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 def say(sentence):
     print(sentence, file=sys.stderr, flush=True)
+
+
+def parser(doc, seconds=None):
+    """The options that every runner takes; with `seconds`, how long one run lasts unless told."""
+    options = argparse.ArgumentParser(description=doc)
+    options.add_argument("--build", default="build/release", type=pathlib.Path)
+    options.add_argument("--rounds", default=5, type=int)
+    options.add_argument("--rows", default="", help="a,b: only these")
+    if seconds is not None:
+        options.add_argument("--seconds", default=seconds, type=float,
+                             help="how long one run lasts")
+    options.add_argument("--json", default="", help="write every report of every round here")
+    options.add_argument("--gate", action="store_true", help="leave with 1 when a must is missed")
+    return options
+
+
+def needs_two_cores():
+    if len(os.sched_getaffinity(0)) < 2:
+        sys.exit("this takes two cores, one for each side")
 
 
 def find_built(build, name):
@@ -107,6 +127,19 @@ def print_table(header, rows):
         print("  " + "  ".join(cells).rstrip())
 
 
+def print_heading(asked, more=""):
+    where = machine()
+    seconds = f" of {asked.seconds:g} s" if hasattr(asked, "seconds") else ""
+    print(f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, {asked.rounds} "
+          f"interleaved round(s){seconds}, medians; {more}only lines with PASS or MISS gate")
+
+
+def print_gates(gates, target):
+    for gate in gates:
+        print(f"  {gate}")
+    print(f"  target: {target}")
+
+
 def chosen(rows, asked):
     """The rows called in `--rows a,b`, or all; ends with a sentence on a wrong name."""
     if not asked:
@@ -133,7 +166,13 @@ def summary(verdicts):
     return missed
 
 
-def write_json(path, content):
-    if path:
-        pathlib.Path(path).write_text(json.dumps(content, indent=2) + "\n")
-        say(f"written: {path}")
+def finish(asked, verdicts, measured):
+    """Prints the summary, writes the file that was asked for, and gives the exit status."""
+    missed = summary(verdicts)
+    if asked.json:
+        gates = {name: [dataclasses.asdict(gate) | {"passed": gate.passed} for gate in gates]
+                 for name, gates in verdicts}
+        content = {"machine": machine(), "rounds": asked.rounds} | measured | {"gates": gates}
+        pathlib.Path(asked.json).write_text(json.dumps(content, indent=2) + "\n")
+        say(f"written: {asked.json}")
+    return 1 if asked.gate and missed else 0

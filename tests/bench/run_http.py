@@ -5,7 +5,6 @@ Servers are pinned to core 0, the client (cohort-load) to core 1; every server r
 turn. Only ratios within the same rounds are gated.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -182,22 +181,8 @@ def print_row(row, rounds, servers):
     bench_common.print_table(["", "right answers/s", "to raw", "p50 us", "p99 us", "p99.9 us",
                               "max us", "server CPU us"], table)
     gates = gates_of(row, rounds)
-    for gate in gates:
-        print(f"  {gate}")
-    print(f"  target: must {row.must}; reach {row.reach}")
+    bench_common.print_gates(gates, f"must {row.must}; reach {row.reach}")
     return gates
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build/release", type=pathlib.Path)
-    parser.add_argument("--rounds", default=5, type=int)
-    parser.add_argument("--rows", default="", help="a,b: only these")
-    parser.add_argument("--seconds", default=2, type=float, help="how long one run lasts")
-    parser.add_argument("--no-chrt", action="store_true", help="tails without SCHED_FIFO")
-    parser.add_argument("--json", default="", help="write every report of every round here")
-    parser.add_argument("--gate", action="store_true", help="leave with 1 when a must is missed")
-    return parser.parse_args()
 
 
 def measure(rows, servers, rounds, turns):
@@ -209,14 +194,15 @@ def measure(rows, servers, rounds, turns):
 
 
 def main():
-    asked = parse()
+    options = bench_common.parser(__doc__, seconds=2)
+    options.add_argument("--no-chrt", action="store_true", help="tails without SCHED_FIFO")
+    asked = options.parse_args()
     rows = bench_common.chosen(ROWS, asked.rows)
     build = asked.build.resolve()
     client = bench_common.find_built(build, "cohort-load")
     if client is None:
         sys.exit("cohort-load is not built: configure with -DCOHORT_BUILD_BENCH=ON")
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("this takes two cores, one for the server and one for the client")
+    bench_common.needs_two_cores()
     rounds = Rounds(Client(client, asked.seconds),
                     not asked.no_chrt and shutil.which("chrt") is not None)
     with tempfile.TemporaryDirectory(prefix="cohort-bench-") as folder:
@@ -233,25 +219,17 @@ def main():
             for server in servers:
                 server.stop()
 
-    where = bench_common.machine()
     versions = {"nginx": bench_common.package_version("nginx-light"),
                 "redis": bench_common.package_version("redis-server")}
-    print(f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, {asked.rounds} "
-          f"interleaved round(s) of {asked.seconds:g} s, medians; nginx {versions['nginx']}, "
-          f"redis {versions['redis']}; tails {'under' if rounds.real_time else 'without'} "
-          "chrt -f 1; only lines with PASS or MISS gate")
+    bench_common.print_heading(
+        asked, f"nginx {versions['nginx']}, redis {versions['redis']}; tails "
+        f"{'under' if rounds.real_time else 'without'} chrt -f 1; ")
     verdicts = [(row.name, print_row(row, rounds, servers)) for row in rows]
-    missed = bench_common.summary(verdicts)
-    bench_common.write_json(asked.json, {
-        "machine": where,
+    return bench_common.finish(asked, verdicts, {
         "versions": versions,
-        "rounds": asked.rounds,
         "reports": {f"{row} {server}": reports
                     for (row, server), reports in rounds.reports.items()},
-        "gates": {name: [dataclasses.asdict(gate) | {"passed": gate.passed} for gate in gates]
-                  for name, gates in verdicts},
     })
-    return 1 if asked.gate and missed else 0
 
 
 if __name__ == "__main__":

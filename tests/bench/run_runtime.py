@@ -4,7 +4,6 @@
 Only ratios within the same rounds are gated; nanoseconds are printed beside them.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -236,32 +235,22 @@ def print_row(row, results):
                       number(median([line["cpu_ns"] for line in lines])), ratio])
     bench_common.print_table(["", "median", "least", "most", "CPU ns", "to cohort"], table)
     gates = gates_of(row, results)
-    for gate in gates:
-        print(f"  {gate}")
+    target = f"must {row.must}"
     if ours:
         reached = ours <= row.reach
         if row.limit:
             floor = results.best(row.limit, "limit")
             reached = floor is not None and ours <= row.reach * floor
         unit = "x the limit" if row.limit else f" {row.unit}"
-        print(f"  target: must {row.must}; reach {row.reach:g}{unit}: "
-              f"{'reached' if reached else 'not reached'}")
+        target += f"; reach {row.reach:g}{unit}: {'reached' if reached else 'not reached'}"
+    bench_common.print_gates(gates, target)
     return gates
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build/release", type=pathlib.Path)
-    parser.add_argument("--rounds", default=5, type=int)
-    parser.add_argument("--rows", default="", help="a,b: only these")
-    parser.add_argument("--peer-cores", default="1,2", help="how many cores the peers run with")
-    parser.add_argument("--json", default="", help="write every line of every round here")
-    parser.add_argument("--gate", action="store_true", help="leave with 1 when a must is missed")
-    return parser.parse_args()
-
-
 def main():
-    asked = parse()
+    options = bench_common.parser(__doc__)
+    options.add_argument("--peer-cores", default="1,2", help="how many cores the peers run with")
+    asked = options.parse_args()
     rows = bench_common.chosen(ROWS, asked.rows)
     cores_here = len(os.sched_getaffinity(0))
     peer_cores = [cores for cores in map(int, asked.peer_cores.split(",")) if cores <= cores_here]
@@ -269,25 +258,16 @@ def main():
     results = Results()
     measure(rows, programs, asked.rounds, peer_cores, results)
 
-    where = bench_common.machine()
-    print(f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, "
-          f"{asked.rounds} interleaved round(s), medians; "
-          "only lines with PASS or MISS gate")
+    bench_common.print_heading(asked)
     for peer, version in programs.versions.items():
         print(f"  {peer}: {version}")
     print("  limits (ns): " + ", ".join(
         f"{name} {number(results.best(name, 'limit'))}" for name in LIMITS))
     verdicts = [(row.name, print_row(row, results)) for row in rows]
-    missed = bench_common.summary(verdicts)
-    bench_common.write_json(asked.json, {
-        "machine": where,
+    return bench_common.finish(asked, verdicts, {
         "versions": programs.versions,
-        "rounds": asked.rounds,
         "lines": [line for lines in results.lines.values() for line in lines],
-        "gates": {name: [dataclasses.asdict(gate) | {"passed": gate.passed} for gate in gates]
-                  for name, gates in verdicts},
     })
-    return 1 if asked.gate and missed else 0
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 """Runs the wire rows: actors of two processes beside raw sockets, interleaved, round by round.
 
-The serving process is pinned to core 0, the other to core 1. The rows beside bulk run on a link of
-1 Gbit/s between two network namespaces, which only root can make.
+The serving process is pinned to core 0, the other to core 1. The codec's rows have a peer instead.
+The rows beside bulk run on a link of 1 Gbit/s between two network namespaces, which only root can
+make.
 """
 
-import argparse
 import dataclasses
 import json
 import os
@@ -19,14 +19,41 @@ import http_servers
 from bench_common import Gate, median, number, say
 
 IN_FLIGHT = "64"
-ROWS = {
-    "rpc": ("RPC of 100 B, 64 in flight", ">= 0.8x raw sockets", "0.9x"),
-    "tell": ("one-way tell of 100 B", ">= 0.4x raw sockets, >= 3 M/s", "0.7x"),
-    "tls_rpc": ("RPC under TLS 1.3", ">= 0.8x of plaintext", "0.9x"),
-    "tls_tell": ("one-way tell under TLS 1.3", ">= 0.8x of plaintext", "0.9x"),
-    "beside_bulk": ("round trips a millisecond apart beside 4 MiB every 100 ms on 1 Gbit/s",
-                    "p99 <= 5 ms", "2 ms"),
-}
+
+
+@dataclasses.dataclass
+class Row:
+    """One program's run beside another's; `least` is the ratio that must be reached."""
+    name: str
+    what: str
+    must: str
+    reach: str
+    run: str = ""
+    ours: str = "cohort"
+    theirs: str = "raw"
+    least: float = 0.8
+
+    @property
+    def is_codec(self):
+        return self.theirs == "protobuf"
+
+
+# Where the target is in nanoseconds, the ratio is what they were to the peer on one quiet machine.
+ROWS = [
+    Row("rpc", "RPC of 100 B, 64 in flight", ">= 0.8x raw sockets", "0.9x", "rpc"),
+    Row("tell", "one-way tell of 100 B", ">= 0.4x raw sockets, >= 3 M/s", "0.7x", "tell",
+        least=0.4),
+    Row("tls_rpc", "RPC under TLS 1.3", ">= 0.8x of plaintext", "0.9x", "rpc", "cohort tls",
+        "cohort"),
+    Row("tls_tell", "one-way tell under TLS 1.3", ">= 0.8x of plaintext", "0.9x", "tell",
+        "cohort tls", "cohort"),
+    Row("encode", "encoding a message of 100 B", "<= 20 ns", "8 ns", "encode",
+        theirs="protobuf", least=2),
+    Row("decode", "decoding a message of 100 B", "<= 50 ns", "17 ns", "decode",
+        theirs="protobuf", least=1.34),
+    Row("beside_bulk", "round trips a millisecond apart beside 4 MiB every 100 ms on 1 Gbit/s",
+        "p99 <= 5 ms", "2 ms"),
+]
 
 
 @dataclasses.dataclass
@@ -60,7 +87,7 @@ class Served:
             self.prefix + ["taskset", "-c", "0"] + side.serve_command(host, self.port),
             stdout=subprocess.DEVNULL, preexec_fn=bench_common.favoured)
 
-    def visit(self, row, seconds, prefix=(), more=()):
+    def run(self, row, seconds, prefix=(), more=()):
         command = list(prefix) + ["taskset", "-c", "1"] + self.side.visit_command(
             row, self.host, self.port, seconds) + list(more)
         before = self.cpu_seconds()
@@ -87,6 +114,25 @@ class Served:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Alone:
+    """A program that needs no other: it prints what a row took."""
+
+    def __init__(self, program):
+        self.program = program
+
+    def run(self, row, _seconds):
+        ran = subprocess.run(["taskset", "-c", "1", str(self.program), row], capture_output=True,
+                             text=True, check=False, preexec_fn=bench_common.favoured)
+        if ran.returncode != 0 or not ran.stdout.strip():
+            say(f"{self.program.name} {row} failed: {ran.stderr.strip()[-300:]}")
+            return None
+        report = json.loads(ran.stdout.strip().splitlines()[-1])
+        return report | {"per_second": 1e9 / report["value"]}
+
+    def stop(self):
+        pass
 
 
 class Link:
@@ -129,28 +175,43 @@ def certificates(folder):
     return ("--certs", str(folder))
 
 
+def start(rows, programs, folder):
+    """What runs in every round, by name."""
+    runs = {row.run for row in rows}
+    sides = [Side("cohort", programs["cohort-bench-wire"]),
+             Side("raw", programs["bench-raw-wire"], cohort=False)]
+    if any(row.ours == "cohort tls" for row in rows):
+        sides.append(Side("cohort tls", programs["cohort-bench-wire"], certificates(folder)))
+    started = {}
+    if runs & {"rpc", "tell"}:
+        started |= {side.name: Served(side, "127.0.0.1") for side in sides}
+    if programs["bench-protobuf"] is None:
+        say("protobuf is missing: the codec is measured without it")
+    else:
+        started["protobuf"] = Alone(programs["bench-protobuf"])
+    return started
+
+
 def measure(asked, rows, programs, folder):
     reports = {}
-    cohort, raw = programs
-    secured = Side("cohort tls", cohort.program, certificates(folder)) \
-        if any(row.startswith("tls") for row in rows) else None
-    served = {side.name: Served(side, "127.0.0.1") for side in (cohort, raw, secured) if side}
+    codec = Alone(programs["cohort-bench-codec"])
+    started = start(rows, programs, folder)
+    # A run that two rows compare is made once a round.
+    wanted = dict.fromkeys((row.run, name, row.is_codec) for row in rows if row.run
+                           for name in (row.ours, row.theirs))
     try:
         for turn in range(asked.rounds):
             say(f"round {turn + 1} of {asked.rounds}")
-            for row in ("rpc", "tell"):
-                names = ["cohort", "raw"] if row in rows or f"tls_{row}" in rows else []
-                names += ["cohort tls"] if f"tls_{row}" in rows else []
-                for name in names:
-                    report = served[name].visit(row, asked.seconds)
-                    if report:
-                        key = f"tls_{row}" if name == "cohort tls" else row
-                        reports.setdefault((key, name), []).append(report)
+            for run, name, is_codec in wanted:
+                program = codec if is_codec and name == "cohort" else started.get(name)
+                report = program.run(run, asked.seconds) if program else None
+                if report:
+                    reports.setdefault((run, name), []).append(report)
     finally:
-        for each in served.values():
+        for each in started.values():
             each.stop()
-    if "beside_bulk" in rows:
-        measure_bulk(asked, cohort, reports)
+    if any(row.name == "beside_bulk" for row in rows):
+        measure_bulk(asked, Side("cohort", programs["cohort-bench-wire"]), reports)
     return reports
 
 
@@ -163,94 +224,70 @@ def measure_bulk(asked, cohort, reports):
         try:
             for _ in range(asked.rounds):
                 for name, more in (("alone", ()), ("beside 4 MiB", ("--bulk",))):
-                    report = served.visit("beside_bulk", asked.seconds, link.inside(1), more)
+                    report = served.run("beside_bulk", asked.seconds, link.inside(1), more)
                     if report:
                         reports.setdefault(("beside_bulk", name), []).append(report)
         finally:
             served.stop()
 
 
-def middle(reports, row, name, what):
-    found = reports.get((row, name))
+def middle(reports, run, name, what):
+    found = reports.get((run, name))
     return median([report.get(what, 0) for report in found]) if found else None
 
 
 def gates_of(row, reports):
-    if row == "beside_bulk":
-        p99 = middle(reports, row, "beside 4 MiB", "p99_us")
+    if row.name == "beside_bulk":
+        p99 = middle(reports, row.name, "beside 4 MiB", "p99_us")
         return [] if p99 is None else [Gate(f"p99 {p99 / 1000:.2f} ms, at most 5", 5000 / p99, 1)]
-    # Ratios within a round, then their median.
-    ours = reports.get((row, "cohort tls" if row.startswith("tls") else "cohort"), [])
-    base = row.removeprefix("tls_")
-    theirs = reports.get((base, "cohort" if row.startswith("tls") else "raw"), [])
-    least = {"rpc": 0.8, "tell": 0.4}.get(row, 0.8)
+    ours = reports.get((row.run, row.ours), [])
+    theirs = reports.get((row.run, row.theirs), [])
     if not ours or not theirs:
         return []
+    # Ratios within a round, then their median.
     ratio = median([a["per_second"] / b["per_second"] for a, b in zip(ours, theirs)])
-    against = "plaintext" if row.startswith("tls") else "raw sockets"
-    failed = sum(report.get("failed", 0) for report in ours)
-    return [Gate(f">= {least:g}x {against}", ratio, least),
-            Gate(f"nothing failed ({failed} did)", 1 if failed == 0 else 0, 1, "")]
-
-
-def print_row(row, reports):
-    what, must, reach = ROWS[row]
-    print(f"\n{row}: {what}")
-    names = [name for each, name in reports if each == row]
-    if row.startswith("tls"):
-        names.append("cohort")
-    table = []
-    for name in names:
-        of = row.removeprefix("tls_") if name == "cohort" else row
-        table.append([name] + [number(middle(reports, of, name, key)) for key in
-                               ("per_second", "cpu_us", "server_cpu_us", "p50_us", "p99_us")])
-    bench_common.print_table(["", "per second", "CPU us", "server CPU us", "p50 us", "p99 us"],
-                             table)
-    gates = gates_of(row, reports)
-    for gate in gates:
-        print(f"  {gate}")
-    print(f"  target: must {must}; reach {reach}")
+    against = {"raw": "raw sockets", "cohort": "plaintext"}.get(row.theirs, row.theirs)
+    gates = [Gate(f">= {row.least:g}x {against}", ratio, row.least)]
+    if not row.is_codec:
+        failed = sum(report["failed"] for report in ours)
+        gates.append(Gate(f"nothing failed ({failed} did)", 1 if failed == 0 else 0, 1, ""))
     return gates
 
 
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--build", default="build/release", type=pathlib.Path)
-    parser.add_argument("--rounds", default=5, type=int)
-    parser.add_argument("--rows", default="", help="a,b: only these")
-    parser.add_argument("--seconds", default=1, type=float, help="how long one run lasts")
-    parser.add_argument("--json", default="", help="write every report of every round here")
-    parser.add_argument("--gate", action="store_true", help="leave with 1 when a must is missed")
-    return parser.parse_args()
+COLUMNS = {"per second": "per_second", "CPU us": "cpu_us", "server CPU us": "server_cpu_us",
+           "p50 us": "p50_us", "p99 us": "p99_us"}
+CODEC_COLUMNS = {"ns": "value", "CPU ns": "cpu_ns"}
+
+
+def print_row(row, reports):
+    print(f"\n{row.name}: {row.what}")
+    columns = CODEC_COLUMNS if row.is_codec else COLUMNS
+    run, names = (row.run, (row.ours, row.theirs)) if row.run else \
+        (row.name, ("alone", "beside 4 MiB"))
+    bench_common.print_table(["", *columns], [
+        [name] + [number(middle(reports, run, name, key)) for key in columns.values()]
+        for name in names if (run, name) in reports])
+    gates = gates_of(row, reports)
+    bench_common.print_gates(gates, f"must {row.must}; reach {row.reach}")
+    return gates
 
 
 def main():
-    asked = parse()
-    rows = asked.rows.split(",") if asked.rows else list(ROWS)
-    if wrong := [row for row in rows if row not in ROWS]:
-        sys.exit(f"there is no row {', '.join(wrong)}; there are {', '.join(ROWS)}")
-    if len(os.sched_getaffinity(0)) < 2:
-        sys.exit("this takes two cores, one for each side")
-    programs = []
-    for name, program in (("cohort", "cohort-bench-wire"), ("raw", "bench-raw-wire")):
-        path = bench_common.find_built(asked.build.resolve(), program)
-        if path is None:
-            sys.exit(f"{program} is not built: configure with -DCOHORT_BUILD_BENCH=ON")
-        programs.append(Side(name, path, cohort=name == "cohort"))
+    asked = bench_common.parser(__doc__, seconds=1).parse_args()
+    rows = bench_common.chosen(ROWS, asked.rows)
+    bench_common.needs_two_cores()
+    programs = {}
+    for name in ("cohort-bench-wire", "bench-raw-wire", "cohort-bench-codec", "bench-protobuf"):
+        programs[name] = bench_common.find_built(asked.build.resolve(), name)
+        if programs[name] is None and name != "bench-protobuf":
+            sys.exit(f"{name} is not built: configure with -DCOHORT_BUILD_BENCH=ON")
     with tempfile.TemporaryDirectory(prefix="cohort-bench-") as folder:
         reports = measure(asked, rows, programs, pathlib.Path(folder))
-    where = bench_common.machine()
-    print(f"{where['cpu']}, {where['cores']} cores, Linux {where['kernel']}, {asked.rounds} "
-          f"interleaved round(s) of {asked.seconds:g} s, medians; only lines with PASS or MISS gate")
-    verdicts = [(row, print_row(row, reports)) for row in rows]
-    missed = bench_common.summary(verdicts)
-    bench_common.write_json(asked.json, {
-        "machine": where, "rounds": asked.rounds,
-        "reports": {f"{row} {name}": each for (row, name), each in reports.items()},
-        "gates": {name: [dataclasses.asdict(gate) | {"passed": gate.passed} for gate in gates]
-                  for name, gates in verdicts},
-    })
-    return 1 if asked.gate and missed else 0
+    protobuf = bench_common.package_version("libprotobuf-dev")
+    bench_common.print_heading(asked, f"protobuf {protobuf}; ")
+    verdicts = [(row.name, print_row(row, reports)) for row in rows]
+    return bench_common.finish(asked, verdicts, {
+        "reports": {f"{run} {name}": each for (run, name), each in reports.items()}})
 
 
 if __name__ == "__main__":
