@@ -98,9 +98,27 @@ run_fuzz() {
     say "$found fuzz targets found nothing in $seconds seconds each"
 }
 
+# The same seeds in several builds: the names of presets, or those that CI has made anyway.
+compare_hashes() {
+    local preset programs=()
+    (($#)) || set -- dev asan sim
+    need sanitize
+    for preset in "$@"; do
+        configure "$preset"
+        build "$preset" cohort-sim
+        programs+=("$root/build/$preset/tests/sim/cohort-sim")
+    done
+    python3 tests/sim/same_hash.py "${programs[@]}"
+}
+
 # Seeds on simulated nodes. The sums of a workload go on from start to start, as long as the commit is the same.
 run_sim() {
     need build test
+    if [[ ${1:-} == --same-hash ]]; then
+        shift
+        compare_hashes "$@"
+        return
+    fi
     configure sim
     build sim cohort-sim
     if [[ ${1:-} == --mutants ]]; then

@@ -35,6 +35,7 @@ struct settings {
     std::uint32_t nodes_max = 0;
     std::uint64_t length_s = 0;
     bool keep_going = false;
+    bool hashes = false;
 };
 
 // A broken invariant ends the program, and should say in which seed.
@@ -74,6 +75,9 @@ public:
     }
 
     int run() {
+        if (given_.hashes) {
+            return print_hashes();
+        }
         if (!given_.corpus.empty() && !replay_corpus()) {
             return 1;
         }
@@ -101,6 +105,17 @@ private:
             print_failure(given_, what, *report.failure);
         }
         return report.failure ? 1 : 0;
+    }
+
+    // What another build of the same commit has to print too.
+    int print_hashes() {
+        for (std::uint64_t i = 0; i < given_.seeds; ++i) {
+            running_seed = given_.from + i;
+            auto report = run_schedule(make_schedule(given_.from + i, limits_), make_);
+            fmt::print("{} {} {:016x} {}\n", given_.workload, given_.from + i, report.trace_hash,
+                       report.events);
+        }
+        return 0;
     }
 
     // The schedules that failed once, in the file of this workload.
@@ -263,6 +278,7 @@ int run_program(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--nodes-max", given.nodes_max, "at most so many nodes");
     app.add_option("--length", given.length_s, "seconds of faults in a run");
+    app.add_flag("--hashes", given.hashes, "only prints each seed's trace hash and events");
     app.add_flag("--keep-going", given.keep_going, "does not end at the first failure");
     CLI11_PARSE(app, argc, argv);
     for (const auto& each : all_workloads()) {
