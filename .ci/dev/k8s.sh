@@ -14,7 +14,7 @@ k8s_modules() {
     cp k8s/test/schema/{package.json,package-lock.json,.npmrc,validate.mjs} "$folder/"
     [[ $(cat "$folder/.installed" 2>/dev/null) == "$wanted" ]] && return
     say "Installing the renderer and the schemas with npm"
-    (cd "$folder" && timeout 300 npm ci --loglevel=error --fetch-retries=1 --fetch-retry-maxtimeout=5000) || return
+    (cd "$folder" && timeout 300 npm ci --loglevel=error --fetch-retries=1 --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000) || return
     (cd "$folder" && python3 - <<'PYTHON'
 import zipfile
 
@@ -41,12 +41,72 @@ k8s_check() {
     python3 k8s/test/check.py "${options[@]}" "$@" || die "the manifests are wrong; see above"
 }
 
+# A root of the distribution, made once, that reaches its packages the way this machine does.
+k8s_base_image() {
+    local name=bookworm
+    podman image exists "$1" && return
+    (
+        # shellcheck source=/dev/null
+        source tests/setup/root.sh
+        # shellcheck disable=SC2034
+        roots=$k8s_build/roots
+        if [[ ! -e $k8s_build/roots/$name.complete ]]; then
+            remove_root "$name"
+            make_root "$name" bookworm
+            touch "$k8s_build/roots/$name.complete"
+        fi
+    ) || die "no base image can be made; see above"
+    tar -C "$k8s_build/roots/$name" --exclude=./dev --exclude=./var/cache/apt --exclude=./var/lib/apt/lists \
+        -c . | podman import --quiet - "$1" >/dev/null ||
+        die "podman cannot import the base image"
+}
+
+# k8s_image FILE NAME [options of podman build]: apt in a build reaches the network of this machine only.
+k8s_image() {
+    local file=$1 name=$2
+    shift 2
+    say "Building the image $name"
+    podman build --quiet --network=host --build-arg "BASE=$k8s_base" --file "$file" --tag "$name" "$@" . \
+        >"$k8s_build/image.log" 2>&1 || {
+        tail -n 40 "$k8s_build/image.log" >&2
+        die "the image $name cannot be built; its log is build/k8s/image.log"
+    }
+}
+
+k8s_containers() {
+    local k8s_base=localhost/cohort-base:bookworm cache
+    [[ $(id -u) -eq 0 ]] || die "containers with networks of their own are made by root only"
+    if ! unshare --net --mount true 2>/dev/null; then
+        say "skipped: this machine lets nobody make a network namespace, so it runs no containers"
+        return
+    fi
+    need containers
+    mkdir -p "$k8s_build"
+    # runc, because crun refuses cgroups of version 1; limits below what a sandbox may have itself.
+    cat >"$k8s_build/containers.conf" <<'CONF'
+[containers]
+default_ulimits = ["nofile=16384:16384", "nproc=32768:32768"]
+[engine]
+runtime = "runc"
+CONF
+    export CONTAINERS_CONF=$k8s_build/containers.conf
+    podman info >/dev/null || die "podman does not work here; see above"
+    k8s_base_image "$k8s_base"
+    cache=$(ccache -k cache_dir)
+    mkdir -p "$cache"
+    k8s_image k8s/Containerfile localhost/cohort-cache:dev --volume "$cache:/root/.cache/ccache"
+    k8s_image k8s/test/postgres.Containerfile localhost/cohort-postgres:dev
+    say "Three nodes as pods would be"
+    exec python3 k8s/test/containers.py "$@"
+}
+
 run_k8s() {
     local what=${1:-}
-    (($# == 1)) || die "k8s takes 'check' or 'render'"
+    (($# == 1)) || die "k8s takes 'check', 'render' or 'containers'"
     case $what in
         check) k8s_check ;;
         render) k8s_check --write ;;
-        *) die "k8s takes 'check' or 'render'" ;;
+        containers) k8s_containers ;;
+        *) die "k8s takes 'check', 'render' or 'containers'" ;;
     esac
 }

@@ -15,6 +15,10 @@ packages_of() {
         bench) echo iproute2 openssl libcaf-dev libprotobuf-dev protobuf-compiler erlang-base golang-go nginx-light redis-server python3 curl ;;
         k8s) echo yamllint python3 python3-yaml ;;
         npm) echo nodejs npm ;;
+        containers)
+            echo podman buildah runc netavark aardvark-dns debootstrap iproute2 nftables iptables catatonit \
+                ccache curl python3 python3-yaml
+            ;;
         trixie) echo debootstrap git ;;
         *) die "there is no package group '$1'" ;;
     esac

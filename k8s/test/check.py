@@ -132,9 +132,10 @@ def main():
     schemas = ask_schemas(options.schema, good + [each.file for each in faults]) if options.schema else {}
     for file in good:
         failed += [f"{file.name}: {problem}" for problem in schemas.get(str(file), [])]
-    refused = 0
+    refused = skipped = 0
     for fault in faults:
         if fault.by == "schema" and not options.schema:
+            skipped += 1
             continue
         said = lint.problems(fault.documents) if fault.by == "lint" else schemas[str(fault.file)]
         wrong = judge(fault, said)
@@ -142,8 +143,8 @@ def main():
         refused += wrong is None
     for each in failed:
         print(each, file=sys.stderr)
-    schema_says = "by lint and schemas" if options.schema else "by lint only (schemas: skipped)"
-    print(f"{len(good)} overlays judged {schema_says}, {refused} of {len(faults)} faults refused"
+    schema_says = "by lint and schemas" if options.schema else "by lint (schemas: skipped)"
+    print(f"{len(good)} overlays judged {schema_says}, {refused} of {len(faults)} faults refused, {skipped} skipped"
           + ("" if options.kubectl else " (rendering: skipped)"))
     return 1 if failed else 0
 

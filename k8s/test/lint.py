@@ -180,8 +180,9 @@ def check_network_policies(documents):
                     yield each, f"no pod that it applies to has a port {port}"
             for peer in rule.get("from", [{}]):
                 own = peer.get("podSelector", {}).get("matchLabels")
-                if ({"remoting", 2551} & set(ports)) and (
-                        "namespaceSelector" in peer or not own or not all(matched(own, labels_of(pod)) for pod in targets)):
+                foreign = "namespaceSelector" in peer or not own or not all(
+                    matched(own, labels_of(pod)) for pod in targets)
+                if foreign and {"remoting", 2551} & set(ports):
                     yield each, "lets others than the nodes reach the remoting port"
     for each in workloads(documents):
         if each not in covered:
@@ -275,7 +276,7 @@ def check_probes(workload, part):
             continue
         handlers = [each for each in HANDLERS if each in probe]
         if len(handlers) != 1:
-            yield workload, f"its {kind} has {len(handlers) or 'no'} handlers" if handlers else f"its {kind} has no handler"
+            yield workload, f"its {kind} has {'no handler' if not handlers else 'several handlers'}"
         port = probe.get("httpGet", {}).get("port")
         if isinstance(port, str) and port not in names:
             yield workload, f"its {kind} asks the port {port}, which the container has not"

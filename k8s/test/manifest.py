@@ -53,8 +53,8 @@ def expand(value, known):
 def data_of(documents, kind, reference, secrets):
     name = reference.get("name")
     found = find(documents, kind, name)
-    if found is not None:
-        return {**found.get("data", {}), **found.get("stringData", {})} if kind == "ConfigMap" else secrets.get(name, {})
+    if kind == "ConfigMap" and found is not None:
+        return found.get("data", {})
     if kind == "Secret" and name in secrets:
         return secrets[name]
     raise ManifestError(f"there is no {kind}/{name}")
