@@ -5,10 +5,10 @@ packages_of() {
     case $1 in
         build)
             echo clang-19 cmake ninja-build mold ccache libboost1.81-dev libssl-dev libfmt-dev \
-                libspdlog-dev libsimdjson-dev libsqlite3-dev libcli11-dev libxxhash-dev
+                libspdlog-dev libsimdjson-dev libsqlite3-dev libpq-dev libcli11-dev libxxhash-dev
             ;;
         run) echo curl ;;
-        test) echo libgtest-dev librapidcheck-dev python3 python3-yaml curl git procps iproute2 openssl ;;
+        test) echo libgtest-dev librapidcheck-dev python3 python3-yaml curl git procps iproute2 openssl postgresql ;;
         certs) echo openssl ;;
         sanitize) echo libclang-rt-19-dev llvm-19 ;;
         check) echo clang-format-19 clang-tidy-19 python3 git ;;
@@ -34,13 +34,19 @@ as_root() {
     fi
 }
 
-# Servers among the packages (nginx, redis) must not start on their own while they are installed.
+# Servers among the packages (nginx, redis, postgresql) must not start on their own while they are installed.
 install_quietly() {
     local policy=/usr/sbin/policy-rc.d made=no status=0
     if [[ ! -e $policy ]]; then
         printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
         as_root chmod +x "$policy"
         made=yes
+    fi
+    # PostgreSQL would make itself a database cluster as well, and start that with the machine.
+    local clusters=/etc/postgresql-common/createcluster.conf
+    if [[ " $* " == *" postgresql "* && ! -e $clusters ]]; then
+        as_root mkdir -p "${clusters%/*}"
+        echo 'create_main_cluster = false' | as_root tee "$clusters" >/dev/null
     fi
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         -o Dpkg::Use-Pty=0 "$@" </dev/null || status=$?

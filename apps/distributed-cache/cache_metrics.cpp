@@ -28,6 +28,8 @@ void write_cache_metrics(metrics_writer& out, const entities& items, const cache
     count(by_kind, by_kind_help, queries.loads.load(), {{"kind", "load"}});
     count(by_kind, by_kind_help, queries.stores.load(), {{"kind", "store"}});
     count(by_kind, by_kind_help, queries.erases.load(), {{"kind", "erase"}});
+    count("cohort_origin_connections_lost_total", "Connections to the origin that were lost.",
+          queries.connections_lost.load());
     gauge("cohort_origin_waiting", "Calls that wait for the origin.", origin.waiting());
     count("cohort_origin_refused_total", "Calls refused because too many waited.",
           origin.refused());

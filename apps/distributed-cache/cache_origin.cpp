@@ -3,7 +3,9 @@
 #include <cohort/task/awaiters.hpp>
 
 #include <fmt/format.h>
+#include <xxhash.h>
 
+#include <algorithm>
 #include <span>
 #include <utility>
 
@@ -43,14 +45,18 @@ result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
                                                          cache_origin_options options) {
     auto& database = options.database;
     database.counters = std::make_shared<origin_counters>();
-    // A database in memory has one connection only.
     auto names = std::vector<std::string>{"origin-writes"};
-    if (database.address != "sqlite::memory:") {
+    if (is_postgres(database.address)) {
+        names.assign(std::max<std::uint32_t>(1, database.connections), "origin");
+    } else if (database.address != "sqlite::memory:") {  // which has one connection only
         names.emplace_back("origin-reads");
+    }
+    if (database.writer.empty()) {
+        database.writer = fmt::format("{:016x}{:016x}", around.random(), around.random());
     }
     auto lanes = std::vector<lane>{};
     for (auto& name : names) {
-        auto connection = open_origin(database, origin_use::serve);
+        auto connection = open_origin(around, database, origin_use::serve);
         if (!connection) {
             return std::move(connection).error();
         }
@@ -60,7 +66,7 @@ result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
         new cache_origin{around, std::move(options), std::move(lanes)}};
     if (opened->sole_owner_) {
         auto owners = std::span{&*opened->sole_owner_, 1};
-        auto refused = opened->writes().connection->activate(owners, time_point::max());
+        auto refused = opened->lanes_.front().connection->activate(owners, time_point::max());
         if (!refused) {
             return std::move(refused).error();
         }
@@ -69,6 +75,15 @@ result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
         }
     }
     return opened;
+}
+
+cache_origin::lane& cache_origin::for_write(std::string_view key) noexcept {
+    auto at = lane_by_key_ ? XXH3_64bits(key.data(), key.size()) % lanes_.size() : 0;
+    return lanes_[at];
+}
+
+cache_origin::lane& cache_origin::for_read(std::string_view key) noexcept {
+    return lane_by_key_ ? for_write(key) : lanes_.back();
 }
 
 const write_fence& cache_origin::sole_owner() const {
@@ -97,13 +112,14 @@ task<result<T>> cache_origin::run(lane* on, deadline until, Call call) {
 task<result<std::vector<write_fence>>> cache_origin::activate_all(std::vector<write_fence> owners,
                                                                   deadline until) {
     return run<std::vector<write_fence>>(
-        &writes(), until, [owners = std::move(owners), until](origin_connection& origin) {
+        &for_write({}), until, [owners = std::move(owners), until](origin_connection& origin) {
             return origin.activate(owners, until.at);
         });
 }
 
 task<result<void>> cache_origin::activate(write_fence owner, deadline until) {
-    return run<void>(&writes(), until,
+    auto& lane = lanes_[lane_by_key_ ? owner.shard % lanes_.size() : 0];
+    return run<void>(&lane, until,
                      [owner = std::move(owner), until](origin_connection& origin) -> result<void> {
                          auto refused = origin.activate(std::span{&owner, 1}, until.at);
                          if (!refused) {
@@ -114,8 +130,9 @@ task<result<void>> cache_origin::activate(write_fence owner, deadline until) {
 }
 
 task<result<origin_row>> cache_origin::load(std::string key, write_fence owner, deadline until) {
+    auto& lane = for_read(key);
     return run<origin_row>(
-        &reads(), until,
+        &lane, until,
         [key = std::move(key), owner = std::move(owner), until](origin_connection& origin) {
             return origin.load(key, owner, until.at);
         });
@@ -123,7 +140,8 @@ task<result<origin_row>> cache_origin::load(std::string key, write_fence owner, 
 
 task<result<stored_row>> cache_origin::store(std::string key, bytes content, write_fence owner,
                                              deadline until) {
-    return run<stored_row>(&writes(), until,
+    auto& lane = for_write(key);
+    return run<stored_row>(&lane, until,
                            [key = std::move(key), content = std::move(content),
                             owner = std::move(owner), until](origin_connection& origin) {
                                return origin.store(key, content.view(), owner, until.at);
@@ -131,7 +149,8 @@ task<result<stored_row>> cache_origin::store(std::string key, bytes content, wri
 }
 
 task<result<void>> cache_origin::erase(std::string key, write_fence owner, deadline until) {
-    return run<void>(&writes(), until,
+    auto& lane = lanes_[lane_by_key_ ? owner.shard % lanes_.size() : 0];
+    return run<void>(&lane, until,
                      [key = std::move(key), owner = std::move(owner), until](
                          origin_connection& origin) { return origin.erase(key, owner, until.at); });
 }

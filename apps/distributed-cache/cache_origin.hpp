@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace cohort {
@@ -29,8 +30,9 @@ struct cache_origin_options {
 };
 
 /// The origin as actors see it: calls run on threads of their own, and what nobody waits for any
-/// more is dropped before it reaches the database. Reads of SQLite have a connection to themselves,
-/// so that a write that waits for the disk does not hold them up.
+/// more is dropped before it reaches the database. SQLite has a connection for writes and one for
+/// reads, so that a write that waits for the disk does not hold them up. PostgreSQL has several,
+/// and a key always the same: what became of a write is settled there before the key's next call.
 ///
 /// Every call names the right by which its caller owns the key's shard; see `write_fence`.
 ///
@@ -77,12 +79,13 @@ private:
     template <class T, class Call>
     task<result<T>> run(lane* on, deadline until, Call call);
 
-    [[nodiscard]] lane& writes() noexcept { return lanes_.front(); }
-    [[nodiscard]] lane& reads() noexcept { return lanes_.back(); }
+    [[nodiscard]] lane& for_write(std::string_view key) noexcept;
+    [[nodiscard]] lane& for_read(std::string_view key) noexcept;
 
     world& world_;
     std::optional<write_fence> sole_owner_;
     std::uint32_t waiting_max_;
+    bool lane_by_key_;
     std::shared_ptr<origin_counters> counters_;
     std::atomic<std::uint32_t> waiting_{0};
     std::atomic<std::uint64_t> refused_{0};

@@ -195,9 +195,10 @@ result<import_report> import_file(const import_arguments& arguments) {
     if (!input) {
         return std::move(input).error();
     }
-    auto origin =
-        open_origin({.address = arguments.origin, .content_bytes_max = arguments.content_bytes_max},
-                    origin_use::import);
+    auto around = make_real_world();
+    auto origin = open_origin(
+        *around, {.address = arguments.origin, .content_bytes_max = arguments.content_bytes_max},
+        origin_use::import);
     if (!origin) {
         return std::move(origin).error();
     }
@@ -228,7 +229,10 @@ result<import_report> import_file(const import_arguments& arguments) {
 int import_command(int argc, const char* const* argv) {
     auto arguments = import_arguments{};
     auto app = CLI::App{"Fills an origin that no node uses.", "cohort-cache import"};
-    app.add_option("--origin", arguments.origin, "where the rows go: sqlite:PATH")->required();
+    app.add_option("--origin", arguments.origin,
+                   "where the rows go: sqlite:PATH or postgresql://...")
+        ->envname("COHORT_CACHE_ORIGIN")
+        ->required();
     app.add_option("--format", arguments.format,
                    "ndjson: one {\"key\": \"...\", \"value\": ...} a line; dumpavail: stanzas as "
                    "apt-cache dumpavail prints them, the later one of a package stays")

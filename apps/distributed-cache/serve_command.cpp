@@ -25,8 +25,9 @@ namespace {
 constexpr std::string_view usage =
     "A read-through cache in front of a database.\n"
     "\n"
-    "  cohort-cache [options]                          serves until SIGTERM\n"
-    "  cohort-cache import --origin sqlite:PATH FILE   fills the origin; see import --help\n"
+    "  cohort-cache [options]                        serves until SIGTERM\n"
+    "  cohort-cache import --origin ADDRESS FILE     fills the origin; see import --help\n"
+    "  cohort-cache audit --origin ADDRESS           prints and judges the origin's audit\n"
     "\n"
     "  --help           this text\n"
     "  --print-config   the effective options, and where each value came from\n"
@@ -101,7 +102,7 @@ struct ended_node {
     }
 };
 
-int serve(world& around, const cache_settings& settings, const config& values) {
+int serve(world& around, cache_settings settings, const config& shown) {
     auto log = logger::open(settings.log, [&around] { return around.wall_now(); });
     if (!log) {
         fmt::print(stderr, "cohort-cache: {}\n", log.error().message());
@@ -112,6 +113,9 @@ int serve(world& around, const cache_settings& settings, const config& values) {
     auto metrics = metrics_registry{1};
     auto node = system{around, settings.runtime};
     // The origin's threads report to the node's cores, so they end before the cores do.
+    settings.origin.database.trouble = [log = *log](const error& why) {
+        log->warning("the origin is in trouble", {{"why", why.message()}});
+    };
     auto origin = cache_origin::open(around, settings.origin);
     if (!origin) {
         (*log)->error("the origin cannot be opened", {{"why", origin.error().message()}});
@@ -121,7 +125,7 @@ int serve(world& around, const cache_settings& settings, const config& values) {
     auto routes = cache_routes{items, settings.node_name};
     log_runtime_events(node.runtime(), *log);
     auto& admin = node.use(management{{.listen = settings.admin}});
-    admin.show(values);
+    admin.show(shown);
     admin.show(metrics);
     auto& server = node.use(make_server(settings));
     add_cache_routes(server, &routes);
@@ -177,11 +181,12 @@ int serve_command(int argc, const char* const* argv) {
         fmt::print(stderr, "cohort-cache: {}\n", settings.error().text());
         return 2;
     }
+    auto shown = without_secrets(std::move(loaded.values));
     if (loaded.print_config) {
-        fmt::print("{}", loaded.values.print());
+        fmt::print("{}", shown.print());
         return 0;
     }
-    return serve(*around, *settings, loaded.values);
+    return serve(*around, std::move(*settings), shown);
 }
 
 }  // namespace cohort

@@ -93,7 +93,9 @@ const auto content_max = size_key{.name = "cache.content_max",
                                   .max = byte_size{content_bytes_ceiling}};
 const auto origin_address = text_key{.name = "cache.origin",
                                      .fallback = "sqlite:cache.db",
-                                     .help = "the database behind the cache: sqlite:PATH",
+                                     .help =
+                                         "the database behind the cache: sqlite:PATH or "
+                                         "postgresql://USER:PASSWORD@HOST:PORT/DATABASE",
                                      .flag = "origin"};
 const auto origin_busy = time_key{.name = "origin.busy_timeout",
                                   .fallback = std::chrono::seconds{1},
@@ -105,6 +107,22 @@ const auto origin_waiting =
                               .help = "calls that wait for the database at once",
                               .min = 1,
                               .max = 1'000'000};
+
+const auto origin_connections =
+    config_key<std::uint32_t>{.name = "origin.connections",
+                              .fallback = 4,
+                              .help = "connections to PostgreSQL; a key always uses the same",
+                              .min = 1,
+                              .max = 256,
+                              .flag = "origin-connections"};
+const auto origin_connect_time = time_key{.name = "origin.connect_time",
+                                          .fallback = std::chrono::seconds{10},
+                                          .help = "how long a start waits for PostgreSQL to answer",
+                                          .max = std::chrono::minutes{10}};
+const auto origin_audit = config_key<bool>{.name = "origin.audit",
+                                           .fallback = false,
+                                           .help = "keeps a row of every write, for tests; slow",
+                                           .flag = "origin-audit"};
 
 const auto level = config_key<log_level>{.name = "log.level",
                                          .fallback = log_level::info,
@@ -160,9 +178,17 @@ config_schema cache_schema() {
     add(system_name, node_name, remoting_domain, remoting_port, seed_nodes);
     add(cores, stop_grace);
     add(idle_time, absent_time, keys_max, memory_max, content_max);
-    add(origin_address, origin_busy, origin_waiting);
+    add(origin_address, origin_busy, origin_waiting, origin_connections, origin_connect_time,
+        origin_audit);
     add(level, format);
     return schema;
+}
+
+config without_secrets(config values) {
+    auto source = values.origin(origin_address.name);
+    auto shown = shown_origin(values.get(origin_address));
+    values.set(origin_address.name, shown ? *shown : "****", std::move(source));
+    return values;
 }
 
 result<cache_settings> make_cache_settings(const config& values) {
@@ -196,6 +222,9 @@ result<cache_settings> make_cache_settings(const config& values) {
     database.busy_timeout =
         std::chrono::duration_cast<std::chrono::milliseconds>(values.get(origin_busy));
     database.content_bytes_max = static_cast<std::size_t>(values.get(content_max).bytes);
+    database.connections = values.get(origin_connections);
+    database.connect_time = values.get(origin_connect_time);
+    database.audit = values.get(origin_audit);
     settings.origin.waiting_max = values.get(origin_waiting);
     settings.request_deadline = values.get(http_deadline);
     settings.log.level = values.get(level);

@@ -36,6 +36,9 @@ struct cache_settings {
 /// The options of `cohort-cache`, beside the names that Akka's cluster image is configured with.
 [[nodiscard]] config_schema cache_schema();
 
+/// The values as they may be printed: an origin's address without its password.
+[[nodiscard]] config without_secrets(config values);
+
 /// Turns checked single values into settings and checks them together.
 ///
 /// Errors: `errc::invalid` with a sentence that names the option.

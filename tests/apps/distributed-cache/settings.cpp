@@ -60,6 +60,36 @@ TEST(cache_settings, prefer_our_own_names_to_the_articles) {
     EXPECT_EQ(settings->node_name, "ours");
 }
 
+TEST(cache_settings, take_an_origin_in_postgresql_and_show_it_without_its_password) {
+    auto loaded =
+        load_config(cache_schema(),
+                    {.arguments = {"--origin-connections", "7", "--origin-audit"},
+                     .environment = {{"COHORT_CACHE_ORIGIN",
+                                      "postgresql://me:s3cr%40t@db:5433/cache?sslmode=require"}},
+                     .read_file = {}});
+    auto settings = make_cache_settings(loaded.values);
+    ASSERT_TRUE(settings) << settings.error().message();
+    EXPECT_EQ(settings->origin.database.address,
+              "postgresql://me:s3cr%40t@db:5433/cache?sslmode=require");
+    EXPECT_EQ(settings->origin.database.connections, 7U);
+    EXPECT_TRUE(settings->origin.database.audit);
+    auto shown = without_secrets(loaded.values).print();
+    EXPECT_NE(shown.find("cache.origin = postgresql://me@db:5433/cache  # environment "
+                         "COHORT_CACHE_ORIGIN\n"),
+              std::string::npos)
+        << shown;
+}
+
+TEST(cache_settings, refuse_a_broken_address_without_repeating_its_password) {
+    for (const auto* address :
+         {"postgresql://me:s3cret%@db/cache", "postgresql://me:s3cret@[db/cache",
+          "postgresql://me:s3cret@db/cache?password", "pgsql://me:s3cret@db/cache"}) {
+        auto settings = settings_of({"--origin", address});
+        ASSERT_FALSE(settings) << address;
+        EXPECT_EQ(settings.error().message().find("s3cret"), std::string::npos);
+    }
+}
+
 TEST(cache_settings, refuse_what_does_not_fit_together_with_the_options_name) {
     auto refused = [](std::vector<std::string> arguments) {
         auto settings = settings_of(std::move(arguments));
@@ -70,7 +100,7 @@ TEST(cache_settings, refuse_what_does_not_fit_together_with_the_options_name) {
               "http.port, admin.port and remoting.port must be three ports");
     EXPECT_EQ(refused({"--admin-port", "2551"}),
               "http.port, admin.port and remoting.port must be three ports");
-    EXPECT_TRUE(refused({"--origin", "postgresql://x"}).starts_with("cache.origin: "));
+    EXPECT_TRUE(refused({"--origin", "mysql://x"}).starts_with("cache.origin: "));
     EXPECT_TRUE(
         refused({"--cluster.seed_nodes", "one"}).starts_with("cluster.seed_nodes: \"one\""));
     EXPECT_TRUE(refused({"--node.name", "a;b"}).starts_with("node.name: "));
