@@ -1,5 +1,6 @@
 #include <cohort/actor/system.hpp>
 
+#include <algorithm>
 #include <cstdio>
 
 #include <cohort/runtime/observe.hpp>
@@ -84,9 +85,18 @@ task<void> stop_extension(extension* module, cohort::runtime* node, duration sha
 
 behavior<detail::silent> stop_in_order(context<detail::silent>, std::vector<extension*> modules,
                                        cohort::runtime* node) {
-    auto share = node->options().stop_grace;
+    const auto& options = node->options();
+    // What is left at the end is for actors that end slowly.
+    auto until = after(this_core().now(), options.shutdown_grace - options.stop_grace);
+    co_await sleep_for{options.drain_delay};
+    auto weights = 0U;
+    for (const auto* module : modules) {
+        weights += module->stop_weight();
+    }
     for (auto* module : modules) {
-        co_await stop_extension(module, node, share);
+        auto left = std::max(until - this_core().now(), duration::zero());
+        co_await stop_extension(module, node, left / weights * module->stop_weight());
+        weights -= module->stop_weight();
     }
 }
 

@@ -39,6 +39,8 @@ public:
     /// Part of coordinated shutdown, in the reverse order, as a task of an actor on core 0. When it
     /// has ended, or its share of the grace is over, the next extension is stopped.
     [[nodiscard]] virtual task<void> stop() = 0;
+    /// How large its share is, beside the others'; what others did not need is shared as well.
+    [[nodiscard]] virtual unsigned stop_weight() const noexcept { return 1; }
     /// Its vote on readiness. Any thread.
     [[nodiscard]] virtual bool ready() const noexcept { return true; }
 };

@@ -21,6 +21,12 @@ struct runtime_options {
     duration slow_slice = std::chrono::milliseconds{10};
     /// How long stopping waits for operations that ignore cancellation.
     duration stop_grace = std::chrono::seconds{10};
+    /// Coordinated shutdown in all, `drain_delay` and `stop_grace` included. Each extension has its
+    /// share of it, so that one that hangs does not take the time of those behind it.
+    duration shutdown_grace = std::chrono::seconds{55};
+    /// How long the node goes on as before once it was told to end, but for saying that it is not
+    /// ready: until those who send it requests have noticed.
+    duration drain_delay{};
     std::string node_name = "node";
 };
 

@@ -170,7 +170,7 @@ TEST(threads, shutdown_stops_extensions_in_reverse_whatever_they_do) {
     auto log = std::vector<std::string>{};
     auto events = recorded{};
     {
-        auto node = system{{.cores = 2, .stop_grace = 50ms}};
+        auto node = system{{.cores = 2, .stop_grace = 50ms, .shutdown_grace = 350ms}};
         node.runtime().on_event([&](const runtime_event& event) { events.add(event); });
         node.use(phase{&log, "plain", 0});
         node.use(phase{&log, "failing", 1});
