@@ -31,6 +31,15 @@ inline constexpr bool protocol_serializable<protocol<Messages...>> =
     (check_serializable<Messages>() && ...);
 
 template <class M>
+consteval message_lane lane_of() {
+    if constexpr (requires { message_lane{M::wire_lane}; }) {
+        return M::wire_lane;
+    } else {
+        return message_lane::data;
+    }
+}
+
+template <class M>
 struct wire_functions {
     static result<void> encode(const void* content, byte_buffer& out,
                                const codec_options& options) {
@@ -60,6 +69,7 @@ struct wire_functions {
     static constexpr wire_format make() {
         auto format = wire_format{.id = message_id<M>(),
                                   .name = wire_name<M>(),
+                                  .lane = lane_of<M>(),
                                   .tell = &tell_type<M>,
                                   .ask = nullptr,
                                   .encode = &encode,

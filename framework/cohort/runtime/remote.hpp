@@ -21,11 +21,19 @@ struct node_uid {
     friend auto operator<=>(node_uid, node_uid) noexcept = default;
 };
 
+/// By which connection of two nodes messages of a type travel. Those of the control lane never wait
+/// behind others, have a small queue of their own, and keep no order with the others. A message
+/// says so itself:
+///
+///     static constexpr auto wire_lane = cohort::message_lane::control;
+enum class message_lane : std::uint8_t { data, control };
+
 /// How messages of one type travel between nodes. There is one object for each type whose protocol
 /// can leave a node; purely local types have none.
 struct wire_format {
     std::uint32_t id;  // message_id
     std::string_view name;
+    message_lane lane;
     const message_type* tell;
     const message_type* ask;  // null when nothing is answered
     result<void> (*encode)(const void* content, byte_buffer& out, const codec_options& options);

@@ -16,7 +16,7 @@ namespace cohort {
 /// What a connection is for.
 enum class lane : std::uint8_t {
     contact,  ///< only to learn who listens at an address
-    control,  ///< signs of life; never behind data
+    control,  ///< signs of life, and messages that say so; never behind data
     data,     ///< messages of one core of the caller
 };
 

@@ -38,6 +38,11 @@ public:
     budget_lease& operator=(const budget_lease&) = delete;
     ~budget_lease() { from_->give(held_); }
 
+    /// Takes from another budget from now on. While nothing is held.
+    void take_from(byte_budget& from) noexcept {
+        COHORT_ASSERT(held_ == 0, "a part of one budget is not given back to another");
+        from_ = &from;
+    }
     /// Whether `bytes` are covered, taking more where needed.
     [[nodiscard]] bool covers(std::size_t bytes) noexcept {
         return bytes <= held_ + free_bytes || grow(bytes);
@@ -74,6 +79,12 @@ public:
     outbox(outbox_limits limits, byte_budget& budget) noexcept
         : limits_{limits}, message_bytes_max_{limits.message_bytes_max}, lease_{budget} {}
 
+    /// Other limits and another budget, while it is empty.
+    void limit(outbox_limits limits, byte_budget& budget) noexcept {
+        limits_ = limits;
+        message_bytes_max_ = limits.message_bytes_max;
+        lease_.take_from(budget);
+    }
     /// Whether one more message is taken; memory in use is bounded by what is queued and one
     /// message.
     [[nodiscard]] bool has_room() noexcept {

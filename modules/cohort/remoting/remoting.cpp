@@ -187,6 +187,7 @@ result<void> remoting::start(system& owner) {
         owner.on_core(id, [&](core& here) { here.set_remote(self.cores[id].get()); });
         hosts.push_back(owner.spawn_on_with(id, {.name = "remoting"}, host, &self));
     }
+    self.resolver = owner.spawn_on_with(0, {.name = "resolver"}, detail::resolve_names);
     self.names = owner.spawn_on_with(0, {.name = "names"}, answer_names, &self).address();
     acceptor_ = owner.spawn(accept_all, &self, std::move(port), std::move(hosts));
     if (self.options.insecure && !self.options.credentials) {
@@ -270,12 +271,15 @@ task<result<actor_address>> remoting::find_address(endpoint node, std::string na
         }
         auto names = ref<names_protocol>{
             actor_address::remote(known->names, known->place, known->generation)};
-        auto answer = co_await names.ask<resolve>(deadline{until, 0}, name, types);
+        // One that was known may be there no more, without a word: time is left for calling anew.
+        auto now = this_core().now();
+        auto wait_until = attempt == 0 ? now + (until - now) / 2 : until;
+        auto answer = co_await names.ask<resolve>(deadline{wait_until, 0}, name, types);
         if (answer) {
             co_return actor_address::remote({*answer}, known->place, known->generation);
         }
         last = std::move(answer).error();
-        if (last == errc::not_found || last == errc::invalid || last == errc::timeout) {
+        if (last == errc::not_found || last == errc::invalid) {
             break;
         }
     }
@@ -308,6 +312,10 @@ remoting_numbers remoting::numbers() const {
     out.outbound_bytes_left = self.outbound.left();
     out.inbound_bytes_left = self.inbound.left();
     return out;
+}
+
+bool remoting::knows_peer(const actor_address& of) const {
+    return state_->peers->find(of.place(), of.generation).has_value();
 }
 
 void remoting::expose_as(std::string name, handle target, std::vector<std::uint32_t> types) {

@@ -51,6 +51,12 @@ struct remoting_options {
     /// A connection that takes no bytes for so long is closed.
     duration stall_time = std::chrono::seconds{10};
     duration ping_interval = std::chrono::seconds{1};
+    /// Control connections are for messages that are worth nothing when they are late. One that is
+    /// silent for so long is given up and made again, whatever TCP still hopes for, and an attempt
+    /// to make one lasts half as long.
+    duration control_patience = std::chrono::seconds{2};
+    /// Queued on a control connection, beside everything else that is queued.
+    std::size_t control_bytes_max = std::size_t{1} << 20;
     /// A peer that gives no sign of life for so long is gone for good: who watches its actors hears
     /// so.
     duration gone_after = std::chrono::seconds{10};
@@ -89,11 +95,14 @@ struct remoting_numbers {
 ///
 ///     auto found = co_await network.find<counter_protocol>({"127.0.0.1", 4000}, "counter", 2s);
 ///
+/// Hosts may be names, which are resolved anew with every attempt to connect.
+///
 /// Messages between the same two actors arrive in order and at most once, across any number of lost
-/// connections. A `terminated` arrives exactly once, also when the node of the watched actor is
-/// gone or does not answer for `gone_after`. A node that was started again is another node. What
-/// waits for a connection that cannot be made is dropped like what was on a connection that is
-/// lost: asks fail, tells are counted.
+/// connections; those that ask for the control lane keep an order of their own. A `terminated`
+/// arrives exactly once, also when the node of the watched actor is gone or does not answer for
+/// `gone_after`. A node that was started again is another node. What waits for a connection that
+/// cannot be made is dropped like what was on a connection that is lost: asks fail, tells are
+/// counted.
 class remoting final : public extension {
 public:
     explicit remoting(remoting_options options = {});
@@ -121,6 +130,13 @@ public:
                                         types_of(std::type_identity<P>{}), within));
     }
 
+    /// Whether the node behind a ref to an actor of another node is still known: false once it was
+    /// given up, or has said goodbye. What is sent there then is lost. Any thread.
+    template <class P>
+    [[nodiscard]] bool knows(const ref<P>& target) const {
+        return !target.where().remote() || knows_peer(target.where());
+    }
+
     [[nodiscard]] std::string_view name() const noexcept override { return "remoting"; }
     [[nodiscard]] result<void> start(system& owner) override;
     /// Takes no more connections, sends what is queued, says goodbye.
@@ -145,6 +161,7 @@ private:
         }
         co_return ref<P>{*found};
     }
+    [[nodiscard]] bool knows_peer(const actor_address& of) const;
     void expose_as(std::string name, handle target, std::vector<std::uint32_t> types);
     task<result<actor_address>> find_address(endpoint node, std::string name,
                                              std::vector<std::uint32_t> types, duration within);

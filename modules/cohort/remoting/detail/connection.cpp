@@ -36,6 +36,26 @@ peer_connection::~peer_connection() {
     COHORT_ASSERT(!tick_.armed() && socket_ == nullptr, "N-6: a connection is put away at its end");
 }
 
+void peer_connection::assign(lane kind) noexcept {
+    kind_ = kind;
+    if (kind == lane::control) {
+        out_.limit({.queue_bytes_max = node_.options.control_bytes_max,
+                    .message_bytes_max = node_.options.message_bytes_max},
+                   node_.control);
+        inbound_.take_from(node_.control_inbound);
+    }
+}
+
+duration peer_connection::stall_time() const noexcept {
+    return kind_ == lane::control ? node_.options.control_patience : node_.options.stall_time;
+}
+
+duration peer_connection::ping_interval() const noexcept {
+    return kind_ == lane::control
+               ? std::min(node_.options.ping_interval, node_.options.control_patience / 4)
+               : node_.options.ping_interval;
+}
+
 void peer_connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::string_view rest) {
     COHORT_ASSERT(socket_ == nullptr, "N-6: a connection has one socket at a time");
     socket_ = std::move(socket);
@@ -48,7 +68,7 @@ void peer_connection::begin(std::unique_ptr<stream> socket, std::uint32_t, std::
     heard_ = home_.turn_time();
     write_began_ = time_point::max();
     reader_.seed(rest);
-    home_.timers().arm(tick_, after(home_.turn_time(), node_.options.ping_interval));
+    home_.timers().arm(tick_, after(home_.turn_time(), ping_interval()));
 }
 
 void peer_connection::put_away() noexcept {
@@ -259,10 +279,9 @@ task<void> peer_connection::write() {
 
 void peer_connection::on_tick() noexcept {
     auto now = home_.turn_time();
-    const auto& options = node_.options;
-    bool stalled = write_began_ != time_point::max() && now - write_began_ >= options.stall_time;
-    if (expects_an_answer() && now - heard_ >= options.ping_interval) {
-        if (now - heard_ >= options.stall_time) {
+    bool stalled = write_began_ != time_point::max() && now - write_began_ >= stall_time();
+    if (expects_an_answer() && now - heard_ >= ping_interval()) {
+        if (now - heard_ >= stall_time()) {
             stalled = true;
         } else if (write_began_ == time_point::max()) {
             write_frame({.kind = frame_kind::ping, .correlation = ++pings_}, out_.filling());
@@ -275,11 +294,34 @@ void peer_connection::on_tick() noexcept {
         return;
     }
     grant_credit();
-    home_.timers().arm(tick_, after(now, options.ping_interval));
+    home_.timers().arm(tick_, after(now, ping_interval()));
 }
 
+namespace {
+
+/// Connects to a numeric address, or to the first address of a name that takes the connection.
+task<result<std::unique_ptr<stream>>> call(remoting_state* node, endpoint address) {
+    if (is_address(address.host)) {
+        co_return co_await connect(address);
+    }
+    auto found = co_await node->resolver.ask<look_up>(node->options.handshake_time, address.host);
+    if (!found) {
+        co_return std::move(found).error();
+    }
+    auto last = result<std::unique_ptr<stream>>{errc::not_found};
+    for (auto& each : *found) {
+        last = co_await connect({std::move(each), address.port});
+        if (last) {
+            break;
+        }
+    }
+    co_return last;
+}
+
+}  // namespace
+
 task<result<greeting>> greet(remoting_state* node, endpoint address, hello first) {
-    auto socket = co_await connect(address);
+    auto socket = co_await call(node, address);
     if (!socket) {
         co_return error{errc::unavailable, "cannot connect to " + address.text(), "remoting",
                         socket.error()};

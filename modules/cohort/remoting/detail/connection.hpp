@@ -51,6 +51,8 @@ public:
     }
 
 protected:
+    /// Says what it is for, before it begins.
+    void assign(lane kind) noexcept;
     /// Takes a socket into use.
     void begin(std::unique_ptr<stream> socket, std::uint32_t version, std::string_view rest);
     /// Puts it away again; the two tasks have ended.
@@ -70,6 +72,7 @@ protected:
 
     remoting_state& node_;
     core& home_;
+    lane kind_ = lane::data;
     time_point heard_;  // when bytes came last
 
 private:
@@ -80,6 +83,8 @@ private:
     bool take_chunk(const frame& it);
     void grant_credit();
     void on_tick() noexcept;
+    [[nodiscard]] duration stall_time() const noexcept;
+    [[nodiscard]] duration ping_interval() const noexcept;
 
     std::unique_ptr<stream> socket_;
     outbox out_;

@@ -229,7 +229,8 @@ void inbound::read_some_more() {
         auto deal = [node = &node_, from, frames](core& there) {
             node->cores[there.id()]->arrived(from, frames->view());
         };
-        if (!home_.post(id, std::move(deal), true)) {
+        // What comes by a control lane is little, and never given up for others.
+        if (!home_.post(id, std::move(deal), kind_ != lane::control)) {
             node_.cores[home_.id()]->overflowed(from, id, frames->view());
         }
     }
@@ -294,6 +295,7 @@ behavior<silent> inbound::serve(context<silent>, remoting_state* node,
     if (!known || !node->peers->find(it->who_.place, it->who_.generation)) {
         co_return;
     }
+    it->assign(it->first_.lane);
     it->out().limit_messages(it->first_.message_bytes_max);
     it->begin(std::move(it->fresh_), common_version(it->first_), {});
     static_cast<void>(co_await when_any(it->read(), it->write()));

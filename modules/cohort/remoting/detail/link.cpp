@@ -24,7 +24,9 @@ std::uint64_t remaining_us(const deadline& until, time_point now) noexcept {
 }  // namespace
 
 link::link(remoting_state& node, peer who, lane kind)
-    : peer_connection{node}, who_{std::move(who)}, kind_{kind}, alive_{home_.turn_time()} {}
+    : peer_connection{node}, who_{std::move(who)}, alive_{home_.turn_time()} {
+    assign(kind);
+}
 
 // -- requests that are out -----------------------------------------------------------------------
 
@@ -338,7 +340,10 @@ bool link::silent_too_long() const noexcept {
 }
 
 duration link::next_backoff() noexcept {
-    backoff_ = std::clamp(backoff_ * 2, node_.options.backoff, node_.options.backoff_max);
+    const auto& options = node_.options;
+    auto most = kind_ == lane::control ? std::min(options.backoff_max, options.control_patience / 4)
+                                       : options.backoff_max;
+    backoff_ = std::clamp(backoff_ * 2, std::min(options.backoff, most), most);
     auto half = static_cast<std::uint64_t>(backoff_.count() / 2);
     return backoff_ / 2 + duration{static_cast<duration::rep>(home_.world().random() % (half + 1))};
 }
@@ -394,8 +399,10 @@ task<bool> link::open() {
                        .host = node_.local.host,
                        .port = node_.local.port};
     auto its_session = first.callee_session;
-    auto greeted = co_await with_timeout(node_.options.handshake_time,
-                                         greet(&node_, who_.address, std::move(first)));
+    auto limit = kind_ == lane::control
+                     ? std::min(node_.options.handshake_time, node_.options.control_patience / 2)
+                     : node_.options.handshake_time;
+    auto greeted = co_await with_timeout(limit, greet(&node_, who_.address, std::move(first)));
     if (!greeted || !*greeted) {
         co_return false;
     }

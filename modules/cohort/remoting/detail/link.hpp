@@ -100,7 +100,6 @@ private:
     void give_up(std::string_view why);
 
     peer who_;
-    lane kind_;
     std::vector<request> requests_;
     std::uint32_t free_ = none;
     std::uint32_t used_ = 0;

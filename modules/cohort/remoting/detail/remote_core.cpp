@@ -36,21 +36,22 @@ std::shared_ptr<link> remote_core::start(const peer& who, lane kind) {
     return fresh;
 }
 
-link* remote_core::link_to(const actor_address& address) {
+link* remote_core::link_to(const actor_address& address, message_lane by) {
     auto* found = ways_to(address.place(), address.generation);
     if (found == nullptr) {
         return nullptr;
     }
-    if (found->data == nullptr) {
+    auto way = by == message_lane::control ? &ways::control : &ways::data;
+    if (found->*way == nullptr) {
         auto known = node_.peers->find(address.place(), address.generation);
         if (!known) {
             return nullptr;
         }
-        auto fresh = start(*known, lane::data);
-        ways_[address.place()].data = fresh;
+        auto fresh = start(*known, by == message_lane::control ? lane::control : lane::data);
+        ways_[address.place()].*way = fresh;
         node_.cores[0]->post_acquaint(*known);
     }
-    return ways_[address.place()].data.get();
+    return (ways_[address.place()].*way).get();
 }
 
 void remote_core::acquaint(const peer& who) {
@@ -125,7 +126,7 @@ bool remote_core::has_left() noexcept {
 
 void remote_core::tell(const actor_address& to, const wire_format& format,
                        const void* content) noexcept {
-    if (auto* way = link_to(to)) {
+    if (auto* way = link_to(to, format.lane)) {
         way->tell(to.there(), format, content);
     } else {
         here_.counters().dead_letters.add();
@@ -134,7 +135,7 @@ void remote_core::tell(const actor_address& to, const wire_format& format,
 
 void remote_core::ask(const actor_address& to, const wire_format& format, const void* content,
                       pending_answer& asker, const deadline& until) noexcept {
-    if (auto* way = link_to(to)) {
+    if (auto* way = link_to(to, format.lane)) {
         way->ask(to.there(), format, content, asker, until);
     } else {
         asker.fail(asker, error{errc::terminated}.with(executed::no));
@@ -143,7 +144,7 @@ void remote_core::ask(const actor_address& to, const wire_format& format, const 
 
 void remote_core::send(const actor_address& to, const wire_format& format, const void* content,
                        pending_answer& asker) noexcept {
-    if (auto* way = link_to(to)) {
+    if (auto* way = link_to(to, format.lane)) {
         way->send(to.there(), format, content, asker);
     } else {
         asker.fail(asker, error{errc::terminated}.with(executed::no));

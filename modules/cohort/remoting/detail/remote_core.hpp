@@ -100,7 +100,7 @@ private:
     };
 
     [[nodiscard]] ways* ways_to(std::uint32_t place, std::uint32_t generation);
-    [[nodiscard]] link* link_to(const actor_address& address);
+    [[nodiscard]] link* link_to(const actor_address& address, message_lane by = message_lane::data);
     [[nodiscard]] std::shared_ptr<link> start(const peer& who, lane kind);
 
     void take_message(const source& from, const frame& it);

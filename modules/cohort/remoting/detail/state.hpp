@@ -11,6 +11,7 @@
 #include <cohort/actor/ref_codec.hpp>
 #include <cohort/actor/system.hpp>
 #include <cohort/remoting/detail/directory.hpp>
+#include <cohort/remoting/detail/resolver.hpp>
 #include <cohort/remoting/outbox.hpp>
 #include <cohort/remoting/remoting.hpp>
 #include <cohort/runtime/counters.hpp>
@@ -105,7 +106,11 @@ void post_to(core& here, std::uint32_t id, Action action) {
 struct remoting_state {
     explicit remoting_state(remoting_options given)
         : options{std::move(given)}, outbound{options.node_bytes_max},
-          inbound{options.node_bytes_max} {}
+          inbound{options.node_bytes_max}, control{options.control_bytes_max * control_connections},
+          control_inbound{options.control_bytes_max * control_connections} {}
+
+    // As many may be full at the same time.
+    static constexpr std::size_t control_connections = 64;
 
     remoting_options options;
     node_uid uid;
@@ -113,6 +118,8 @@ struct remoting_state {
     wire_registry formats;
     byte_budget outbound;
     byte_budget inbound;
+    byte_budget control;  // of the control lanes, which do not starve beside busy data lanes
+    byte_budget control_inbound;
     half_open strangers;
     std::atomic<bool> leaving{false};
     std::atomic<std::uint64_t> peers_gone{0};
@@ -120,6 +127,7 @@ struct remoting_state {
     std::unique_ptr<directory> peers;
     std::vector<std::unique_ptr<remote_core>> cores;
     handle names;
+    ref<resolver_protocol> resolver;
 
     struct exposed {
         handle target;
