@@ -24,6 +24,25 @@ enum class mutant : std::uint8_t {
     terminated_twice,        ///< an end is told again after it has arrived
     old_incarnation_kept,    ///< a node that was started again is taken for the one before
     queue_unbounded,         ///< the queue for a peer has no limit
+    // Of the cluster's register, by the rules of docs/protocol.md.
+    commit_by_new_voters_only,  ///< R2: the voters before are not asked
+    granted_behind_a_fence,     ///< R3: leases are granted by what is decided, not by what was
+                                ///< accepted
+    lease_from_receipt,         ///< R4: a lease is counted from when its grant came
+    configs_mixed,              ///< R4: grants of another electorate count
+    rho_ignored,                ///< R4, R5: clocks are taken to run alike
+    guard_off,                  ///< R6: a fence is accepted while a lease holds
+    silence_after_start_off,    ///< R7a: a new acceptor fences at once
+    silence_after_voters_off,   ///< R7b: new voters fence at once
+    silence_from_accept,        ///< R7b: the silence begins when the voters are accepted
+    taken_without_release,      ///< R9: a shard goes on before its owner released it
+    most_held_value,            ///< R10: what most hold is taken for what may have been chosen
+    doom_off,                   ///< R11: who is to be fenced is granted more
+    unknown_is_expired,         ///< R12: who has not asked yet is taken for gone
+    amnesia,                    ///< R13: an acceptor forgets and keeps its id
+    seat_unasked,               ///< R14: a seat is given to who was not asked
+    own_epoch_kept,             ///< I3: the epoch of ownership stays when the owner changes
+    removed_returns,            ///< R8: a member that was removed is admitted again
 };
 
 inline constexpr auto mutants = std::array{
@@ -39,6 +58,23 @@ inline constexpr auto mutants = std::array{
     std::pair{mutant::terminated_twice, std::string_view{"terminated_twice"}},
     std::pair{mutant::old_incarnation_kept, std::string_view{"old_incarnation_kept"}},
     std::pair{mutant::queue_unbounded, std::string_view{"queue_unbounded"}},
+    std::pair{mutant::commit_by_new_voters_only, std::string_view{"commit_by_new_voters_only"}},
+    std::pair{mutant::granted_behind_a_fence, std::string_view{"granted_behind_a_fence"}},
+    std::pair{mutant::lease_from_receipt, std::string_view{"lease_from_receipt"}},
+    std::pair{mutant::configs_mixed, std::string_view{"configs_mixed"}},
+    std::pair{mutant::rho_ignored, std::string_view{"rho_ignored"}},
+    std::pair{mutant::guard_off, std::string_view{"guard_off"}},
+    std::pair{mutant::silence_after_start_off, std::string_view{"silence_after_start_off"}},
+    std::pair{mutant::silence_after_voters_off, std::string_view{"silence_after_voters_off"}},
+    std::pair{mutant::silence_from_accept, std::string_view{"silence_from_accept"}},
+    std::pair{mutant::taken_without_release, std::string_view{"taken_without_release"}},
+    std::pair{mutant::most_held_value, std::string_view{"most_held_value"}},
+    std::pair{mutant::doom_off, std::string_view{"doom_off"}},
+    std::pair{mutant::unknown_is_expired, std::string_view{"unknown_is_expired"}},
+    std::pair{mutant::amnesia, std::string_view{"amnesia"}},
+    std::pair{mutant::seat_unasked, std::string_view{"seat_unasked"}},
+    std::pair{mutant::own_epoch_kept, std::string_view{"own_epoch_kept"}},
+    std::pair{mutant::removed_returns, std::string_view{"removed_returns"}},
 };
 
 /// The fault of that name.

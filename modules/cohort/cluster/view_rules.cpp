@@ -16,26 +16,12 @@ bool names_fit(const std::vector<std::string>& names) noexcept {
                        [](const std::string& one) { return short_enough(one); });
 }
 
-const char* wrong_member(const member& one) noexcept {
-    if (one.uid == node_uid{} || one.acceptor == node_uid{}) {
-        return "a member has no name";
-    }
-    if (!names_fit(one.roles) || !names_fit(one.spaces) || !short_enough(one.build) ||
-        !short_enough(one.address.host)) {
-        return "what a member says of itself is too long";
-    }
-    if (one.phase > member_phase::draining) {
-        return "a member is in a phase that is not known here";
-    }
-    return nullptr;
-}
-
 const char* wrong_members(const view& what) noexcept {
     if (what.members.size() > view_limits::members) {
         return "a view has too many members";
     }
     for (std::size_t i = 0; i < what.members.size(); ++i) {
-        if (const auto* wrong = wrong_member(what.members[i])) {
+        if (const auto* wrong = cohort::what_is_wrong(what.members[i])) {
             return wrong;
         }
         if (i != 0 && !(what.members[i - 1].uid < what.members[i].uid)) {
@@ -223,6 +209,20 @@ const char* wrong_shards(const view& base, const space& before, const view& next
 }
 
 }  // namespace
+
+const char* what_is_wrong(const member& one) noexcept {
+    if (one.uid == node_uid{} || one.acceptor == node_uid{}) {
+        return "a member has no name";
+    }
+    if (!names_fit(one.roles) || !names_fit(one.spaces) || !short_enough(one.build) ||
+        !short_enough(one.address.host)) {
+        return "what a member says of itself is too long";
+    }
+    if (one.phase > member_phase::draining) {
+        return "a member is in a phase that is not known here";
+    }
+    return nullptr;
+}
 
 const char* what_is_wrong(const view& what) noexcept {
     if (what.cluster_id == node_uid{} || what.epoch == 0 || what.config == 0) {

@@ -27,6 +27,8 @@ template <class Predicate>
     return 2 * count > seats.size();
 }
 
+/// What no member can say of itself (E6): null, or a sentence.
+[[nodiscard]] const char* what_is_wrong(const member& what) noexcept;
 /// What no view can be like (E6): null, or a sentence.
 [[nodiscard]] const char* what_is_wrong(const view& what) noexcept;
 /// Why `next` cannot come behind `base` (E6): null, or a sentence.

@@ -16,9 +16,13 @@ struct register_options {
     /// The first nodes, in order; every node is given the same list.
     std::vector<endpoint> seeds;
     cluster_times times;
-    /// Seats of the electorate, at most: 1, 3, 5 or 7. Fewer nodes have fewer seats.
+    /// Seats of the electorate, at most: 1, 3, 5 or 7. Fewer nodes have fewer seats. (A first view
+    /// has one seat for one or two seeds, three for three or four, five for more.)
     std::uint32_t voters_max = 5;
     std::vector<space_options> spaces;
+    /// The epoch of a first view, should this node make one: behind every epoch of clusters that
+    /// used the same stores before, whose fences are kept there. The wall clock's milliseconds do.
+    std::uint64_t first_epoch = 1;
     /// This node: address, roles, build; the uids are drawn.
     member self;
 };
