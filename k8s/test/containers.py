@@ -8,6 +8,7 @@ Steps that need a cluster say `pending` as long as the program has none.
 
 import base64
 import contextlib
+import fcntl
 import http.client
 import json
 import pathlib
@@ -548,8 +549,14 @@ def main():
 
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, leave)
+    lock = open("/run/cohort-k8s-containers.lock", "w", encoding="utf-8")
+    try:
+        # The containers' names are the same in every checkout of a machine.
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise Failure("another run uses the containers; wait for it") from None
     pods = Pods()
-    with Surroundings(pods):
+    with lock, Surroundings(pods):
         return 0 if Steps(pods).run_all() else 1
 
 
