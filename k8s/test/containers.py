@@ -72,7 +72,6 @@ class Pods:
                                                    for key, value in each["data"].items()}
                         for each in self.documents if each["kind"] == "Secret"}
         self.more = {name: value for name, value in MORE_ENVIRONMENT.items() if self.program_takes({name: value})}
-        self.shared = self.program_takes({"COHORT_CACHE_ORIGIN": "postgresql://user@host/name"})
 
     @staticmethod
     def program_takes(variables):
@@ -84,10 +83,7 @@ class Pods:
 
     def environment(self, ordinal):
         values = manifest.environment(self.documents, self.workload, self.container, ordinal, self.secrets)
-        values.update(self.more)
-        if not self.shared:
-            values["COHORT_CACHE_ORIGIN"] = "sqlite:/data/cache.db"
-        return values
+        return {**values, **self.more}
 
 
 class Node:
@@ -112,8 +108,6 @@ class Node:
                  "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--memory", str(pods.memory)]
         if pods.container["securityContext"]["readOnlyRootFilesystem"]:
             words += ["--read-only", "--read-only-tmpfs=false"]
-        if not pods.shared:
-            words += ["--tmpfs", "/data:rw,mode=1777"]
         for name, value in pods.environment(self.ordinal).items():
             words += [] if name in without else ["--env", f"{name}={value}"]
         podman(*words, *more, IMAGE)
@@ -129,7 +123,7 @@ class Node:
         return int(self.inspect("{{.State.ExitCode}}"))
 
     def running(self):
-        return self.inspect("{{.State.Running}}") == "true"
+        return self.inspect("{{.State.Status}}") in ("running", "paused")
 
     def log(self):
         return run("podman", "logs", "--tail", "20", self.box, check=False)
@@ -165,6 +159,8 @@ class Node:
 
     def ready(self):
         status, _, said = self.ask("GET", "/health", seconds=2)
+        if status == 0 and not self.running():
+            raise Failure(f"{self.name} ended with {self.exit_code()}")
         return True if status == 200 else f"{self.name} says {status} {said.strip()}"
 
     def put(self, key, value):
@@ -285,7 +281,7 @@ class Steps:
                 if node.ask("GET", path)[0] != 200:
                     raise Failure(f"{node.name} answers {path} with {node.ask('GET', path)}")
         self.clustered = self.nodes[0].ask_admin("/cluster/members")[0] != 404
-        return f"{took:.1f} s, {'PostgreSQL' if self.pods.shared else 'SQLite'} behind them"
+        return f"{took:.1f} s"
 
     def confined(self):
         """user 65532, no capabilities, no new privileges, seccomp, a root that cannot be written, limited memory"""
@@ -364,12 +360,6 @@ class Steps:
 
     def put_and_get(self):
         """what is put through one node is read through another"""
-        if not self.pods.shared:
-            for node in self.nodes:
-                node.put("own", f"value of own in {node.name}")
-                if node.get("own")[0] != f"value of own in {node.name}":
-                    raise Failure(f"{node.name} gives {node.get('own')}")
-            return "each with its own origin: the program has no PostgreSQL yet"
         for index, key in enumerate(KEYS):
             self.nodes[index % len(self.nodes)].put(key, f"value of {key}")
         self.everything_is_there_soon()
@@ -513,8 +503,7 @@ class Surroundings:
         self.tables_before = self.tables()
         self.cgroups_before = set(pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent"))
         podman("network", "create", NETWORK)
-        if self.pods.shared:
-            self.start_postgres()
+        self.start_postgres()
         return self
 
     def start_postgres(self):

@@ -25,17 +25,11 @@ def understood(variables):
     return {match[1]: (match[2], match[3]) for match in lines if match}
 
 
-def takes(origin):
-    return subprocess.run([PROGRAM, "--print-config", "--origin", origin], capture_output=True,
-                          check=False).returncode == 0
-
-
 class Environment(unittest.TestCase):
     def of(self, overlay, ordinal):
         documents = manifest.load(manifest.RENDERED / f"{overlay}.yaml")
         workload, container = manifest.cache_of(documents)
         address = "postgresql://cohort:secret@database/cohort"
-        address = address if takes(address) else "sqlite:cache.db"
         secrets = {each["metadata"]["name"]: {"url": address} for each in documents if each["kind"] == "Secret"}
         secrets.setdefault("cohort-cache-origin", {"url": address})
         ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
@@ -58,8 +52,10 @@ class Environment(unittest.TestCase):
                     "runtime.cores": (cores, "COHORT_RUNTIME_CORES"),
                     "runtime.stop_grace": ("10s", "COHORT_RUNTIME_STOP_GRACE"),
                     "cache.memory_max": (memory, "COHORT_CACHE_MEMORY_MAX"),
+                    "origin.connect_time": ("45s", "COHORT_ORIGIN_CONNECT_TIME"),
                     "log.format": ("json", "COHORT_LOG_FORMAT"),
                 }
+                self.assertNotIn("secret", options["cache.origin"][0])
                 for option, (value, variable) in expected.items():
                     self.assertEqual(options[option], (value, f"environment {variable}"), f"{overlay}: {option}")
 
