@@ -196,9 +196,11 @@ def measure(asked, rows, programs, folder):
     reports = {}
     codec = Alone(programs["cohort-bench-codec"])
     started = start(rows, programs, folder)
-    # A run that two rows compare is made once a round.
-    wanted = dict.fromkeys((row.run, name, row.is_codec) for row in rows if row.run
-                           for name in (row.ours, row.theirs))
+    # A run that two rows compare is made once a round; what is compared runs close together.
+    runs = list(dict.fromkeys(row.run for row in rows if row.run))
+    wanted = sorted(dict.fromkeys((row.run, name, row.is_codec) for row in rows if row.run
+                                  for name in (row.theirs, row.ours)),
+                    key=lambda each: runs.index(each[0]))
     try:
         for turn in range(asked.rounds):
             say(f"round {turn + 1} of {asked.rounds}")
