@@ -150,10 +150,12 @@ private:
     member* next_candidate() {
         member* best = nullptr;
         for (auto& each : next_.members) {
-            auto may = each.phase == member_phase::ready && contains(input_.candidates, each.uid) &&
-                       !contains(input_.leaving, each.uid) &&
-                       std::none_of(next_.voters.begin(), next_.voters.end(),
-                                    [&each](const voter& one) { return one.uid == each.uid; });
+            auto may =
+                each.phase == member_phase::ready && contains(input_.candidates, each.uid) &&
+                !contains(input_.leaving, each.uid) &&
+                std::none_of(next_.voters.begin(), next_.voters.end(), [&each](const voter& one) {
+                    return one.uid == each.uid || one.acceptor == each.acceptor;
+                });
             if (may && (best == nullptr ||
                         std::pair{each.ordinal, each.uid} < std::pair{best->ordinal, best->uid})) {
                 best = &each;
@@ -173,12 +175,6 @@ private:
         changed_ = true;
     }
 
-    [[nodiscard]] bool held_twice(const member& who) const {
-        return std::any_of(next_.voters.begin(), next_.voters.end(), [&who](const voter& one) {
-            return one.acceptor == who.acceptor && one.uid != who.uid;
-        });
-    }
-
     void fill_seats() {
         if (config_changed_) {
             return;
@@ -196,7 +192,7 @@ private:
             }
         }
         auto* taker = next_candidate();
-        if (taker == nullptr || held_twice(*taker)) {
+        if (taker == nullptr) {
             return;
         }
         for (auto& seat : next_.voters) {
@@ -209,12 +205,21 @@ private:
         grow(*taker);
     }
 
+    // Of two members at one address one is gone.
+    [[nodiscard]] std::size_t ready_places() const {
+        auto places = std::vector<endpoint>{};
+        for (const auto& each : next_.members) {
+            if (each.phase == member_phase::ready && contains(input_.alive, each.uid) &&
+                !contains(places, each.address)) {
+                places.push_back(each.address);
+            }
+        }
+        return places.size();
+    }
+
     // Seats are even in number only on the way from one odd number to the next.
     void grow(const member& taker) {
-        auto ready = static_cast<std::size_t>(
-            std::count_if(next_.members.begin(), next_.members.end(),
-                          [](const member& one) { return one.phase == member_phase::ready; }));
-        auto wanted = seats_for(ready, input_.seats_max);
+        auto wanted = seats_for(ready_places(), input_.seats_max);
         auto has = next_.voters.size();
         if (wanted > has && (has % 2 == 0 || input_.candidates.size() >= 2)) {
             next_.voters.push_back({taker.acceptor, taker.uid, taker.address});

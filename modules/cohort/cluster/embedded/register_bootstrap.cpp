@@ -245,6 +245,12 @@ void register_node::impl::finish_genesis(time_point now) {
     proposer_->prepare(now, nullptr, genesis_slots_, acceptor_->promised());
 }
 
+// Higher than any that an older cluster may have had: the fences of stores outlive clusters.
+std::uint64_t register_node::impl::first_epoch(time_point now) const noexcept {
+    auto since = static_cast<std::uint64_t>((now - started_) / 1ms);
+    return std::max(options_.first_epoch + since, current == nullptr ? 1 : current->epoch + 1);
+}
+
 void register_node::impl::propose_first_view(time_point now) {
     if (proposer_->at() != proposer::state::steady || known() != nullptr) {
         return;
@@ -346,13 +352,15 @@ void register_node::impl::judge_orphan(time_point now) {
         return;
     }
     auto may_be_there = [&](const voter& one) {
-        if (one.acceptor == acceptor_id) {
-            return true;
+        if (one.acceptor == acceptor_id || one.address == self.address) {
+            return one.acceptor == acceptor_id;
         }
         const auto* answer = answer_of(now, one.address);
         return answer == nullptr || answer->what.self.acceptor == one.acceptor;
     };
-    if (majority(basis->voters, may_be_there)) {
+    // What nobody has decided needs the voters before it, too.
+    if (majority(basis->voters, may_be_there) &&
+        (known() != nullptr || majority(basis->previous_voters, may_be_there))) {
         return;
     }
     if (phase == register_phase::member) {

@@ -54,7 +54,7 @@ private:
     // What all parts use.
     void send(const endpoint& to, control_message content);
     void send_to_seats(const control_message& content);
-    void tell(register_event::kind what, std::string why = {});
+    void tell(register_event::kind what, std::string why = {}, view_ptr seen = nullptr);
     void settle(time_point now);
     void refuse(std::string why);
     [[nodiscard]] node_uid draw_uid(std::uint64_t purpose) noexcept;
@@ -70,6 +70,7 @@ private:
     void begin_genesis(time_point now);
     void finish_genesis(time_point now);
     void propose_first_view(time_point now);
+    [[nodiscard]] std::uint64_t first_epoch(time_point now) const noexcept;
     void begin_join(time_point now, const heard_answer& answer);
     void ask_to_join(time_point now);
     void look_at_answers(time_point now);
@@ -127,6 +128,7 @@ private:
     register_options options_;
     keyed_random random_;
     std::uint64_t draws_ = 0;
+    time_point started_{};
     std::uint64_t seeds_hash_ = 0;
     std::optional<cohort::acceptor> acceptor_;
     std::optional<proposer> proposer_;

@@ -25,7 +25,7 @@ void register_node::impl::adopt(time_point now, const view_ptr& decided) {
     driver_.prune(now, *decided);
     undecided_since_ = time_point::max();
     current = decided;
-    tell(register_event::kind::view_changed);
+    tell(register_event::kind::view_changed, {}, decided);
     forget_releases(*decided);
     auto is_member = decided->find(self.uid) != nullptr;
     if (phase == register_phase::member && !is_member) {
@@ -216,7 +216,9 @@ void register_node::impl::leave(time_point now) {
         // admitted; it never renews, and is removed in time.
         phase = register_phase::left;
         hello_due_ = join_due_ = time_point::max();
+        genesis_ = false;
         tell(register_event::kind::left);
+        settle(now);
         return;
     }
     send_to_seats(leave_request{self.uid});

@@ -96,6 +96,7 @@ void register_node::impl::start(time_point now) {
         }
     }
     seeds_hash_ = hash;
+    started_ = now;
     new_identity(now, true);
     if (!wrong_seeds()) {
         settle(now);
@@ -108,8 +109,8 @@ void register_node::impl::refuse(std::string why) {
     tell(register_event::kind::refused, std::move(why));
 }
 
-void register_node::impl::tell(register_event::kind what, std::string why) {
-    events.push_back({what, std::move(why)});
+void register_node::impl::tell(register_event::kind what, std::string why, view_ptr seen) {
+    events.push_back({what, std::move(why), std::move(seen)});
 }
 
 void register_node::impl::send(const endpoint& to, control_message content) {

@@ -21,7 +21,8 @@ struct register_options {
     std::uint32_t voters_max = 5;
     std::vector<space_options> spaces;
     /// The epoch of a first view, should this node make one: behind every epoch of clusters that
-    /// used the same stores before, whose fences are kept there. The wall clock's milliseconds do.
+    /// used the same stores before, whose fences are kept there. The wall clock's milliseconds at
+    /// the start do: the node counts on from there, one for each millisecond.
     std::uint64_t first_epoch = 1;
     /// This node: address, roles, build; the uids are drawn.
     member self;
@@ -47,6 +48,7 @@ struct register_event {
     };
     kind what;
     std::string why;
+    view_ptr view;  ///< of `view_changed`: several may come out of one call
 };
 
 /// What this node takes for true of one seat.

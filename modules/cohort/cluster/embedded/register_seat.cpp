@@ -170,8 +170,8 @@ int register_node::impl::rank(time_point now) const noexcept {
 // ballots keep two drivers apart.
 bool register_node::impl::acts_as_driver(time_point now) const noexcept {
     auto before = rank(now);
-    if (before <= 0 || phase == register_phase::left) {
-        return before == 0 && phase != register_phase::left;
+    if (before <= 0 || phase != register_phase::member) {
+        return before == 0 && phase == register_phase::member;
     }
     auto wish = driver_.oldest_wish();
     return wish != time_point::max() && now - wish > options_.times.renew * 4 * before;
@@ -179,7 +179,7 @@ bool register_node::impl::acts_as_driver(time_point now) const noexcept {
 
 // When this one drives, should nothing change.
 time_point register_node::impl::next_rank_change() const noexcept {
-    if (driving_ || known() == nullptr || phase == register_phase::left) {
+    if (driving_ || known() == nullptr || phase != register_phase::member) {
         return time_point::max();
     }
     auto before = 0;
@@ -248,6 +248,9 @@ void register_node::impl::work(time_point now) {
         give_out(now, decided, before);
         poll_due_ = now;
         plan_due_ = now;
+        if (std::exchange(genesis_, false)) {
+            proposer_->stop();  // others go on with it, and admit this node if they have not
+        }
     }
     if (genesis_) {
         propose_first_view(now);
