@@ -61,16 +61,20 @@ k8s_base_image() {
         die "podman cannot import the base image"
 }
 
-# k8s_image FILE NAME [options of podman build]: apt in a build reaches the network of this machine only.
+# k8s_image FILE NAME [options of podman build]: apt in a build reaches the network of this machine only. An
+# image that lost its name to this one goes, with the layers that nobody else needs.
 k8s_image() {
-    local file=$1 name=$2
+    local file=$1 name=$2 before
     shift 2
+    before=$(podman image inspect --format '{{.Id}}' "$name" 2>/dev/null || true)
     say "Building the image $name"
     podman build --quiet --network=host --build-arg "BASE=$k8s_base" --file "$file" --tag "$name" "$@" . \
         >"$k8s_build/image.log" 2>&1 || {
         tail -n 40 "$k8s_build/image.log" >&2
         die "the image $name cannot be built; its log is build/k8s/image.log"
     }
+    [[ -z $before || $before == "$(podman image inspect --format '{{.Id}}' "$name")" ]] ||
+        podman rmi "$before" >/dev/null 2>&1 || true
 }
 
 k8s_containers() {
@@ -94,6 +98,8 @@ CONF
     k8s_base_image "$k8s_base"
     cache=$(ccache -k cache_dir)
     mkdir -p "$cache"
+    # The build stage has a name of its own, so that its layers are kept for the next time.
+    k8s_image k8s/Containerfile localhost/cohort-cache:build --target build --volume "$cache:/root/.cache/ccache"
     k8s_image k8s/Containerfile localhost/cohort-cache:dev --volume "$cache:/root/.cache/ccache"
     k8s_image k8s/test/postgres.Containerfile localhost/cohort-postgres:dev
     say "Three nodes as pods would be"

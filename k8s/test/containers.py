@@ -501,7 +501,6 @@ class Surroundings:
     def __enter__(self):
         self.remove()
         self.tables_before = self.tables()
-        self.cgroups_before = set(pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent"))
         podman("network", "create", NETWORK)
         self.start_postgres()
         return self
@@ -526,8 +525,9 @@ class Surroundings:
         self.remove()
         for table in self.tables() - self.tables_before:
             run("nft", "delete", *table.split(), check=False)
-        for cgroup in set(pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent")) - self.cgroups_before:
-            for folder in sorted(cgroup.glob("**/"), reverse=True):
+        # Those in use are not empty and stay.
+        for cgroup in pathlib.Path("/sys/fs/cgroup").glob("*/libpod_parent"):
+            for folder in (cgroup / "conmon", cgroup):
                 with contextlib.suppress(OSError):
                     folder.rmdir()
 
