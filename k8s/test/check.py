@@ -139,8 +139,11 @@ def main():
             continue
         said = lint.problems(fault.documents) if fault.by == "lint" else schemas[str(fault.file)]
         wrong = judge(fault, said)
-        failed += [f"the fault {fault.name} {wrong}"] if wrong else []
-        refused += wrong is None
+        if wrong:
+            failed.append(f"the fault {fault.name} {wrong}")
+            continue
+        print(f"refused by the {fault.by}: {fault.name}: {fault.reason}")
+        refused += 1
     for each in failed:
         print(each, file=sys.stderr)
     schema_says = "by lint and schemas" if options.schema else "by lint (schemas: skipped)"
