@@ -32,7 +32,7 @@ public:
         for (auto& each : next_.spaces) {
             plan_space(each);
         }
-        if (!changed_) {
+        if (!changed_ && !input_.anyway) {
             return nullptr;
         }
         return std::make_shared<const view>(std::move(next_));

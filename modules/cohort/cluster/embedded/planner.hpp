@@ -19,6 +19,9 @@ struct plan_input {
     std::vector<node_uid> candidates;  // would take a seat, and said so just now (R14)
     std::vector<node_uid> alive;       // members whose leases hold
     std::uint32_t seats_max = 5;
+    /// An acceptor holds a view that cannot be decided any more, and grants nothing by any other: a
+    /// newer one sets it free, also when there is nothing to do.
+    bool anyway = false;
     bool first_owners = false;  // shards may get their first owners (R7)
 };
 

@@ -59,6 +59,10 @@ void proposer::receive(time_point now, const endpoint&, const paxos_promise& ans
     if (state_ != state::preparing || answer.ballot != ballot_) {
         return;
     }
+    if (answer.committed != nullptr) {
+        lose(now);  // what it read behind is not the newest
+        return;
+    }
     answers_[answer.acceptor] = {answer.accepted_at, answer.accepted};
     judge(now);
 }

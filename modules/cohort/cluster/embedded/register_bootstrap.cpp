@@ -265,8 +265,7 @@ void register_node::impl::propose_first_view(time_point now) {
     }
     auto first = std::make_shared<view>();
     first->cluster_id = draw_uid(5);
-    first->epoch =
-        std::max<std::uint64_t>(options_.first_epoch, current == nullptr ? 1 : current->epoch + 1);
+    first->epoch = first_epoch(now);
     first->config = 1;
     first->times = options_.times;
     first->members = genesis_members_;
@@ -320,8 +319,8 @@ void register_node::impl::begin_join(time_point now, const heard_answer& answer)
 
 void register_node::impl::ask_to_join(time_point now) {
     if (now >= join_until_) {
-        phase = register_phase::probing;  // the answer was an old one
-        join_due_ = time_point::max();
+        // The answer was an old one; or this uid was admitted and removed before it heard of it.
+        new_identity(now, false);
         return;
     }
     if (now < join_due_) {

@@ -266,9 +266,10 @@ void register_node::impl::work(time_point now) {
     plan_due_ = now + options_.times.renew;
     auto input = driver_.input(now, *known(), *acceptor_);
     input.seats_max = options_.voters_max;
+    input.anyway = driver_.undecided(now, *known(), *acceptor_);
     auto next = plan_next(*known(), input);
     if (proposer_->at() == proposer::state::idle) {
-        if (next != nullptr || driver_.undecided(now, *known(), *acceptor_)) {
+        if (next != nullptr) {
             proposer_->prepare(now, known(), known()->voters, acceptor_->promised());
             plan_due_ = now;
         }
