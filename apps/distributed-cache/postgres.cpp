@@ -181,22 +181,30 @@ result<postgres_connection> postgres_connection::open(world& around, const std::
 }
 
 result<void> postgres_connection::connect(time_point until) {
-    constexpr std::string_view what = "cannot connect";
     auto* connection = connection_.get();
     if (PQstatus(connection) == CONNECTION_BAD) {
-        return lost(what, executed::no);
+        return not_connected();
     }
     for (auto step = PGRES_POLLING_WRITING; step != PGRES_POLLING_OK;
          step = PQconnectPoll(connection)) {
         if (step == PGRES_POLLING_FAILED) {
-            return lost(what, executed::no);
+            return not_connected();
         }
         if (wait(step == PGRES_POLLING_READING ? POLLIN : POLLOUT, until) == 0) {
-            return late(what, executed::no);
+            return late("cannot connect", executed::no);
         }
     }
     PQsetnonblocking(connection, 1);
     return {};
+}
+
+error postgres_connection::not_connected() {
+    // A server that came to ask for the password is there: what it said it will say again.
+    auto answered = PQconnectionUsedPassword(connection_.get()) == 1 ||
+                    PQconnectionNeedsPassword(connection_.get()) == 1;
+    auto failed = lost("cannot connect", executed::no);
+    return error{answered ? errc::storage : errc::network, std::string{failed.text()}, shown_}.with(
+        executed::no);
 }
 
 short postgres_connection::wait(short events, time_point until) const {

@@ -77,9 +77,10 @@ private:
 ///
 /// Thread: one at a time; it may move between threads. Every call blocks, `until` at the latest,
 ///         except for the look-up of the server's name.
-/// Errors: `errc::unavailable` when the connection is or gets lost or the server cannot do it now,
-///         `errc::timeout`, `errc::storage` when the server refuses; `executed` is `no` when
-///         nothing was sent or the server took it back, `maybe` when that is not known.
+/// Errors: `errc::network` when the server cannot be reached, `errc::unavailable` when the
+///         connection gets lost or the server cannot do it now, `errc::timeout`, `errc::storage`
+///         when the server refuses; `executed` is `no` when nothing was sent or the server took it
+///         back, `maybe` when that is not known.
 class postgres_connection {
 public:
     static result<postgres_connection> open(world& around, const std::string& address,
@@ -106,6 +107,7 @@ private:
         : world_{&around}, connection_{std::move(connection)}, shown_{std::move(shown)} {}
 
     [[nodiscard]] result<void> connect(time_point until);
+    [[nodiscard]] error not_connected();
     /// Waits for one of the events of poll(2); 0 when the time is over.
     [[nodiscard]] short wait(short events, time_point until) const;
     [[nodiscard]] result<postgres_rows> collect(std::string_view what, time_point until);

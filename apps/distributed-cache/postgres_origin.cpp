@@ -56,15 +56,20 @@ result<postgres_origin> postgres_origin::open(world& around, postgres_origin_opt
     }
     auto origin = postgres_origin{around, std::move(options), wanted};
     auto until = after(around.now(), origin.options_.connect_time);
+    auto reason = std::optional<error>{};
     for (auto pause = duration{pause_min};; pause = std::min<duration>(2 * pause, pause_max)) {
         auto connected = origin.connect(until);
         if (connected) {
             return origin;
         }
+        // That the time was over says less than what was wrong before.
+        if (!reason || connected.error() != errc::timeout) {
+            reason = connected.error();
+        }
         // Only a server that cannot be reached may come back on its own.
         auto waits = connected.error() == errc::network || connected.error() == errc::timeout;
         if (!waits || after(around.now(), pause) >= until) {
-            return connected.error();
+            return *reason;
         }
         around.pause(pause);
     }
@@ -73,11 +78,7 @@ result<postgres_origin> postgres_origin::open(world& around, postgres_origin_opt
 result<void> postgres_origin::connect(time_point until) {
     auto connection = postgres_connection::open(*world_, options_.address, until);
     if (!connection) {
-        auto unreachable = connection.error() == errc::unavailable;
-        return unreachable ? error{errc::network, std::string{connection.error().text()},
-                                   std::string{connection.error().where()}}
-                                 .with(executed::no)
-                           : connection.error();
+        return connection.error();
     }
     if (connection->server_version() < server_version_min) {
         return error{errc::unsupported, "the server is older than PostgreSQL 14"}.with(
