@@ -3,6 +3,8 @@
 
 #include <array>
 
+#include <openssl/err.h>
+
 #include "certificates.hpp"
 
 namespace cohort {
@@ -163,6 +165,8 @@ CO_TEST(tls, tells_an_orderly_end_from_a_stream_that_was_cut) {
     orderly.client->bytes->end_writing();
     auto got = co_await read_all(*orderly.server->bytes, 100);
     EXPECT_EQ(got, "bye<end_of_stream>");
+    auto again = co_await read_all(*orderly.server->bytes, 100);
+    EXPECT_EQ(again, "<end_of_stream>");
 
     auto cut = co_await secure_both(*nodes.one, *nodes.two);
     CO_ASSERT_TRUE(cut.client && cut.server);
@@ -170,6 +174,17 @@ CO_TEST(tls, tells_an_orderly_end_from_a_stream_that_was_cut) {
     cut.client->bytes.reset();
     auto cut_short = co_await read_all(*cut.server->bytes, 100);
     EXPECT_EQ(cut_short, "bye<truncated>");
+}
+
+CO_TEST(tls, takes_an_error_that_others_left_with_openssl_for_none_of_its_own) {
+    auto nodes = cluster_of_two{self};
+    auto ends = co_await secure_both(*nodes.one, *nodes.two);
+    CO_ASSERT_TRUE(ends.client && ends.server);
+    auto large = std::string(200'000, 'x');
+    ERR_raise(ERR_LIB_USER, 1);
+    auto got = co_await when_all(read_all(*ends.server->bytes, large.size()),
+                                 write_all(*ends.client->bytes, large));
+    EXPECT_EQ(std::get<0>(got), large);
 }
 
 CO_TEST(tls, loses_nothing_when_a_write_is_cancelled) {
