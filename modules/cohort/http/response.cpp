@@ -97,6 +97,7 @@ void detail::response_data::reset() noexcept {
     }
     text.clear();
     shared = bytes{};
+    stream.reset();
 }
 
 response& response::header(header_name name, std::string_view value) & {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,8 @@ namespace cohort {
 
 namespace detail {
 
+struct stream_body;
+
 /// What a response is made of. `lines` are whole header lines, ready to be copied behind the
 /// status.
 struct response_data {
@@ -21,6 +24,7 @@ struct response_data {
     byte_buffer lines;
     std::string text;  // the body is `text` and then `shared`; one of them is empty
     bytes shared;
+    std::shared_ptr<stream_body> stream;  // set: the body is made while it is sent
 
     void reset() noexcept;
     [[nodiscard]] std::string_view body() const noexcept {

@@ -36,6 +36,8 @@ struct http_options {
     duration request_time = std::chrono::seconds{30};
     /// A client that ended its stream may still read: its running handlers get this long.
     duration half_closed_time = std::chrono::seconds{1};
+    /// Answers of each core that are streams; one more is answered 503.
+    std::uint32_t streams_max = 100;
     /// How long a closing connection reads on, so that the last answer is not lost to a reset.
     duration linger_time = std::chrono::seconds{1};
 };

@@ -134,7 +134,8 @@ void connection::fail_request(int status, std::string_view reason) {
 void connection::begin(request incoming) {
     server_.requests.add();
     auto verb = incoming.method();
-    auto form = answer_form{.with_body = verb != method::head};
+    auto form =
+        answer_form{.with_body = verb != method::head, .chunked = incoming.minor_version() != 0};
     if (incoming.keep_alive()) {
         form.after = incoming.minor_version() == 0 ? connection_after::stays_explicitly
                                                    : connection_after::stays;
@@ -243,6 +244,12 @@ response connection::failure_answer(std::size_t route, const std::exception_ptr&
 void connection::cancel(exchange& slot) noexcept { home_.cancel(slot); }
 
 void connection::compose(answer_form form, const response& answer) {
+    if (answer.data().stream != nullptr) {
+        if (!begin_stream(form, answer)) {
+            compose(form, problem(503, "too many streams"));
+        }
+        return;
+    }
     auto ends = answer.closes() || (server_.draining && count_ == 0 && !held_);
     auto after = ends ? connection_after::closes : form.after;
     filling_.append(answer, form.with_body, after, server_.date_at(home_));
@@ -362,6 +369,9 @@ task<void> connection::read() {
             break;
         }
     }
+    if (streaming_ != nullptr && !co_await stream_body_out()) {
+        co_return;
+    }
     auto sent = co_await finish_answers(duration::max());
     if (sent) {
         co_await linger();
@@ -399,7 +409,7 @@ task<void> connection::linger() {
 }
 
 void connection::drain() noexcept {
-    if (reading_ && idle()) {
+    if (reading_ && (idle() || streams_)) {
         socket_->cancel();
     }
 }

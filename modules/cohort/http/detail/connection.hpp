@@ -33,6 +33,7 @@ struct server_core {
     std::array<std::byte, 16 * 1024> waste;  // what closing connections read and drop
     connection* connections = nullptr;       // linked by `next`
     bool draining = false;
+    std::uint32_t streams = 0;  // answers that are being made while they are sent
 
     date_line date;
     wall_time date_wall{};
@@ -74,6 +75,7 @@ private:
 struct answer_form {
     bool with_body = true;
     connection_after after = connection_after::closes;
+    bool chunked = true;  // what the client understands of a body without a length
 };
 
 /// One request that is being answered: a child task of the connection's actor.
@@ -108,6 +110,8 @@ public:
 
     /// Ends after what is being answered now.
     void drain() noexcept;
+    /// Sends a piece of the body of a stream.
+    [[nodiscard]] task<bool> send(std::string_view piece);
 
     connection* next = nullptr;
     connection* previous = nullptr;
@@ -149,6 +153,9 @@ private:
         return filling_.size() + sending_.size();
     }
 
+    [[nodiscard]] bool begin_stream(answer_form form, const response& answer);
+    [[nodiscard]] task<bool> stream_body_out();
+    [[nodiscard]] task<void> until_client_is_gone();
     [[nodiscard]] task<bool> finish_answers(duration limit);
     [[nodiscard]] task<void> linger();
     [[nodiscard]] time_point deadline() const noexcept;
@@ -187,6 +194,9 @@ private:
     bool closing_ = false;  // an answer said so, or will: nothing more is composed behind it
     bool expired_ = false;  // a time-out hit the connection
     bool failed_ = false;   // the socket did not take an answer
+    bool chunked_ = false;
+    bool streams_ = false;                    // a body is being made
+    std::shared_ptr<stream_body> streaming_;  // to be made, behind its head
 };
 
 }  // namespace cohort::detail
