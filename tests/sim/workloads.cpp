@@ -2,6 +2,7 @@
 
 #include <cohort/world/mutant.hpp>
 
+#include "cluster.hpp"
 #include "kv.hpp"
 #include "remoting.hpp"
 
@@ -51,6 +52,23 @@ named_workload remoting_named(std::string_view name, remoting_workload::flavour 
             .must = how == flavour::plain ? remoting_workload::must() : std::vector<std::string>{}};
 }
 
+named_workload cluster_named() {
+    auto limits = schedule_limits{};
+    limits.nodes_min = 1;
+    limits.nodes_max = 6;
+    limits.length = std::chrono::seconds{60};
+    limits.operations_max = 40;
+    limits.operation_kinds = cluster_workload::operation_kinds;
+    // What the protocol counts on: clocks whose rates are right to one per cent (A3).
+    limits.kinds &= ~only({fault_kind::clock_rate, fault_kind::clock_jump});
+    return {.name = "cluster",
+            .limits = limits,
+            .make = [](std::string_view bug) -> std::optional<workload_maker> {
+                return plant(bug) ? std::optional{make_cluster()} : std::nullopt;
+            },
+            .must = cluster_workload::must()};
+}
+
 }  // namespace
 
 const std::vector<named_workload>& all_workloads() {
@@ -63,6 +81,7 @@ const std::vector<named_workload>& all_workloads() {
          },
          .must = {"served", "restarted", "not_connected", "answer_lost", "no_answer_in_time",
                   "answer_not_sent", "disk_failed", "set", "not_set"}},
+        cluster_named(),
         remoting_named("remoting", remoting_workload::flavour::plain),
         remoting_named("remoting_corrupted", remoting_workload::flavour::corrupted),
         remoting_named("remoting_impatient", remoting_workload::flavour::impatient),

@@ -138,7 +138,8 @@ void conductor::handle(const register_event& event) {
             break;  // published after the events
         case kind::suspended:
             whole_.suspensions.add();
-            publish_lease();
+            // It may have been renewed in the same step: then that is told behind this.
+            whole_.own_lease.set_end(time_point::min());
             tell_listeners(
                 [](ownership_listener& to, core& here, const view_ptr&) { to.suspended(here); });
             change_standing(node_standing::suspended);
@@ -188,6 +189,11 @@ void conductor::leave_with_all() {
 
 void conductor::adopt_view() {
     const auto& fresh = node_.current();
+    // A node that begins anew, without its memory, may be told again what it knew.
+    if (before_ != nullptr && before_->cluster_id == fresh->cluster_id &&
+        fresh->epoch <= before_->epoch) {
+        return;
+    }
     whole_.views.add();
     bool member = fresh->find(node_.uid()) != nullptr;
     {
