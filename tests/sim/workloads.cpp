@@ -81,10 +81,10 @@ const std::vector<named_workload>& all_workloads() {
          },
          .must = {"served", "restarted", "not_connected", "answer_lost", "no_answer_in_time",
                   "answer_not_sent", "disk_failed", "set", "not_set"}},
-        cluster_named(),
         remoting_named("remoting", remoting_workload::flavour::plain),
         remoting_named("remoting_corrupted", remoting_workload::flavour::corrupted),
         remoting_named("remoting_impatient", remoting_workload::flavour::impatient),
+        cluster_named(),
     };
     return all;
 }
