@@ -77,9 +77,9 @@ TEST_F(directory_test, believes_a_welcome_of_the_same_acquaintance_only) {
 }
 
 TEST_F(directory_test, takes_hearsay_only_where_it_knows_nothing) {
-    peers.introduce(uid, {"10.0.0.9", 9});
+    EXPECT_TRUE(peers.introduce(uid, {"10.0.0.9", 9}));
     EXPECT_EQ(peers.find(uid)->address, (endpoint{"10.0.0.9", 9}));
-    peers.introduce(uid, {"10.6.6.6", 6});
+    EXPECT_FALSE(peers.introduce(uid, {"10.6.6.6", 6})) << "no news";
     EXPECT_EQ(peers.find(uid)->address, (endpoint{"10.0.0.9", 9}));
     static_cast<void>(peers.learn(uid, {"10.0.0.1", 4000}, {}));
     EXPECT_EQ(peers.find(uid)->address, (endpoint{"10.0.0.1", 4000}));

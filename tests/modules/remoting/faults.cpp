@@ -73,6 +73,32 @@ TEST(remoting_faults, a_node_that_was_started_again_is_another_one) {
     EXPECT_EQ(dead.error().executed(), executed::no);
 }
 
+behavior<silent> find_reporter(context<silent>, remoting* network, endpoint at,
+                               ref<reporter_protocol>* out) {
+    auto found = co_await network->find<reporter_protocol>(at, "reporter", 5s);
+    EXPECT_TRUE(found) << found.error().message();
+    *out = found ? *found : ref<reporter_protocol>{};
+}
+
+TEST(remoting_faults, a_node_that_was_only_mentioned_is_given_up_too) {
+    auto world = nodes{};
+    auto& left = world.add();
+    auto& right = world.add();
+    auto& third = world.add();
+    auto reporter = ref<reporter_protocol>{};
+    world.run(left, find_reporter, world.at(left).network, world.address(right), &reporter);
+    auto target = world.find(left, third);
+    world.sim.run_for(1s);
+    world.sim.crash(third, simulated_world::death::machine);
+    // A ref to its actor, which nobody uses.
+    left.system().tell(reporter, report_to{ref<listener_protocol>{target.where()}, 0});
+    world.sim.run_for(1s);
+    EXPECT_EQ(world.numbers(right).peers, 2U);
+    world.sim.run_for(60s);
+    EXPECT_EQ(world.numbers(right).peers, 1U);
+    EXPECT_EQ(world.numbers(left).peers, 1U);
+}
+
 TEST(remoting_faults, a_node_that_stops_in_order_says_goodbye) {
     auto world = nodes{};
     auto& left = world.add();

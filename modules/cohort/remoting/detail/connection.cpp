@@ -143,6 +143,20 @@ bool peer_connection::take_chunk(const frame& it) {
     return failure_ == nullptr && arrived(whole);
 }
 
+// Whoever is mentioned is called, and given up when it does not answer: what others say must not
+// fill the directory for good.
+void peer_connection::take_introduction(const frame& it) {
+    auto uid = node_uid{it.correlation, it.trace};
+    if (uid == node_.uid) {
+        return;
+    }
+    auto news = node_.peers->introduce(
+        uid, {std::string{it.payload}, static_cast<std::uint16_t>(it.total)});
+    if (news) {
+        node_.cores[0]->post_acquaint(*news);
+    }
+}
+
 bool peer_connection::take(const frame& it) {
     switch (it.kind) {
         case frame_kind::ping:
@@ -161,11 +175,7 @@ bool peer_connection::take(const frame& it) {
         case frame_kind::chunk:
             return take_chunk(it);
         case frame_kind::introduce:
-            if (node_uid{it.correlation, it.trace} != node_.uid) {
-                node_.peers->introduce(
-                    {it.correlation, it.trace},
-                    {std::string{it.payload}, static_cast<std::uint16_t>(it.total)});
-            }
+            take_introduction(it);
             return true;
         default:
             return arrived(it);

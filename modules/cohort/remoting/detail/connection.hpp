@@ -81,6 +81,7 @@ private:
     step take_frames();
     bool take(const frame& it);
     bool take_chunk(const frame& it);
+    void take_introduction(const frame& it);
     void grant_credit();
     void on_tick() noexcept;
     [[nodiscard]] duration stall_time() const noexcept;

@@ -105,13 +105,15 @@ std::optional<peer> directory::learn(node_uid uid, const endpoint& address, hand
     return it->known;
 }
 
-void directory::introduce(node_uid uid, const endpoint& address) {
+std::optional<peer> directory::introduce(node_uid uid, const endpoint& address) {
     auto guard = std::lock_guard{mutex_};
     auto found = by_uid_.find(uid);
     auto* it = found == by_uid_.end() ? make(uid) : &entries_[found->second];
-    if (it != nullptr && it->known.address.port == 0) {
-        note_address(*it, address);
+    if (it == nullptr || it->known.address.port != 0) {
+        return std::nullopt;
     }
+    note_address(*it, address);
+    return it->known;
 }
 
 bool directory::forget(std::uint32_t place, std::uint32_t generation) {

@@ -49,7 +49,8 @@ public:
     /// noted. Nothing when the table is full.
     [[nodiscard]] std::optional<peer> learn(node_uid uid, const endpoint& address, handle names);
     /// What somebody else says about where a node listens; believed while nothing better is known.
-    void introduce(node_uid uid, const endpoint& address);
+    /// Gives the peer when that was news.
+    [[nodiscard]] std::optional<peer> introduce(node_uid uid, const endpoint& address);
     /// Gives a peer up; true for the one call that did it.
     [[nodiscard]] bool forget(std::uint32_t place, std::uint32_t generation);
     /// What a welcome said. False when the other side means another acquaintance than this one.

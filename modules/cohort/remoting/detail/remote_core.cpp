@@ -186,11 +186,13 @@ node_uid remote_core::node_of(const actor_address& address) noexcept {
 actor_address remote_core::address_of(node_uid node, handle there) noexcept {
     auto found = places_.find(node);
     if (found == places_.end()) {
-        // It may be known already, or become known when it calls; until then it cannot be reached.
+        // It may be known already, or become known when it calls; until then it cannot be reached,
+        // and it is given up when that takes too long.
         auto known = node_.peers->learn(node, {"", 0}, {});
         if (!known || ways_to(known->place, known->generation) == nullptr) {
             return {};
         }
+        node_.cores[0]->post_acquaint(*known);
         found = places_.emplace(node, std::pair{known->place, known->generation}).first;
     }
     return actor_address::remote(there, found->second.first, found->second.second);
