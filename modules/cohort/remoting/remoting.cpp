@@ -97,6 +97,25 @@ behavior<detail::silent> remind(context<detail::silent> self, endpoint open) {
     }
 }
 
+/// Certificates are renewed while the node runs.
+behavior<detail::silent> renew(context<detail::silent> self, tls_credentials credentials,
+                               duration interval) {
+    auto& home = self.core().owner();
+    for (;;) {
+        co_await self.sleep(interval);
+        auto reader = home.world().start_worker("certificates");
+        auto look = [&credentials, &home] { return credentials.refresh(home.world()); };
+        auto renewed = co_await run_on(*reader, look);
+        if (!renewed) {
+            home.report({"certificates not renewed", credentials.self().uri(),
+                         renewed.error().message() + "; the old ones stay in use"});
+        } else if (*renewed) {
+            home.report(
+                {"certificates renewed", credentials.self().uri(), "new connections use them"});
+        }
+    }
+}
+
 /// Lets the links of one kind send what they have, and waits until the peers took it.
 task<void> leave_lanes(detail::remoting_state* node, lane kind, time_point until) {
     node->on_every_core([kind](detail::remote_core& each) { each.leave(kind); });
@@ -192,6 +211,9 @@ result<void> remoting::start(system& owner) {
     acceptor_ = owner.spawn(accept_all, &self, std::move(port), std::move(hosts));
     if (self.options.insecure && !self.options.credentials) {
         owner.spawn(remind, self.local);
+    }
+    if (self.options.credentials && self.options.credentials_interval > duration::zero()) {
+        owner.spawn(renew, *self.options.credentials, self.options.credentials_interval);
     }
     return {};
 }

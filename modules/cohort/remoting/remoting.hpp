@@ -29,6 +29,9 @@ struct remoting_options {
     /// With them every connection runs under TLS 1.3, and only nodes of the cluster are let in: the
     /// certificates name it.
     std::optional<tls_credentials> credentials = {};
+    /// How often the files of the credentials are looked at. New ones are used for new connections;
+    /// when they are bad, the old ones stay in use and the log says why. Zero: never.
+    duration credentials_interval = std::chrono::minutes{1};
     /// Without credentials whoever reaches the port can send anything. So another address than
     /// loopback is refused unless this is set, and then the log says so every minute.
     bool insecure = false;

@@ -18,6 +18,10 @@ const config_key<std::string> key{.name = "remoting.key",
                                   .help = "PEM file with the certificate's key"};
 const config_key<std::string> authority{.name = "remoting.authority",
                                         .help = "PEM file with the authorities that are believed"};
+const config_key<duration> certificate_check{
+    .name = "remoting.certificate_check",
+    .fallback = std::chrono::minutes{1},
+    .help = "how often the three files are looked at, to renew them without a restart; 0 is never"};
 const config_key<bool> insecure{
     .name = "remoting.insecure",
     .help = "listen beyond loopback without certificates: anybody can send anything"};
@@ -66,7 +70,8 @@ result<endpoint> read_endpoint(const config& values, const config_key<std::strin
 
 void add_remoting_options(config_schema& schema) {
     auto add = [&schema](const auto&... keys) { (schema.add(keys), ...); };
-    add(cluster, listen, advertised, certificate, key, authority, insecure);
+    add(cluster, listen, advertised, certificate, key, authority);
+    add(certificate_check, insecure);
     add(frame_max, message_max, peer_memory, node_memory, gone_after, half_open);
 }
 
@@ -99,6 +104,7 @@ result<remoting_options> make_remoting_options(const config& values, world& from
         }
         options.credentials = std::move(*loaded);
     }
+    options.credentials_interval = values.get(certificate_check);
     options.insecure = values.get(insecure);
     options.frame_bytes_max = static_cast<std::uint32_t>(values.get(frame_max).bytes);
     options.message_bytes_max = static_cast<std::uint32_t>(values.get(message_max).bytes);

@@ -151,7 +151,7 @@ std::optional<node_identity> detail::identity_of(const X509& certificate) {
     return found;
 }
 
-result<void> detail::credentials_state::read(world& from) {
+result<detail::credentials_state::content> detail::credentials_state::load(world& from) const {
     auto chain = from.read_file(files_.certificate, file_bytes_max);
     auto key = from.read_file(files_.key, file_bytes_max);
     auto authority = from.read_file(files_.authority, file_bytes_max);
@@ -160,14 +160,48 @@ result<void> detail::credentials_state::read(world& from) {
             return std::move(*text).error();
         }
     }
+    return content{std::move(*chain), std::move(*key), std::move(*authority)};
+}
+
+bool detail::credentials_state::is_news(const result<content>& found) {
+    // Not the texts themselves: a key has no second place in memory.
+    auto hash = std::hash<std::string>{};
+    auto look = found ? std::array{hash(found->chain), hash(found->key), hash(found->authority)}
+                      : std::array{std::size_t{0}, std::size_t{0},
+                                   static_cast<std::size_t>(found.error().code())};
+    auto lock = std::lock_guard{mutex_};
+    return std::exchange(last_look_, look) != look;
+}
+
+result<void> detail::credentials_state::read(world& from) {
+    auto found = load(from);
+    static_cast<void>(is_news(found));
+    return found ? use(*found) : result<void>{std::move(found).error()};
+}
+
+result<bool> detail::credentials_state::refresh(world& from) {
+    auto found = load(from);
+    if (!is_news(found)) {
+        return false;
+    }
+    if (!found) {
+        return std::move(found).error();
+    }
+    if (auto used = use(*found); !used) {
+        return std::move(used).error();
+    }
+    return true;
+}
+
+result<void> detail::credentials_state::use(const content& found) {
     auto made = new_context();
     if (!made) {
         return std::move(made).error();
     }
-    if (auto added = add_own(**made, files_, *chain, *key); !added) {
+    if (auto added = add_own(**made, files_, found.chain, found.key); !added) {
         return added;
     }
-    if (auto added = add_authorities(**made, files_, *authority); !added) {
+    if (auto added = add_authorities(**made, files_, found.authority); !added) {
         return added;
     }
     auto who = identity_of(*SSL_CTX_get0_certificate(made->get()));
@@ -177,6 +211,11 @@ result<void> detail::credentials_state::read(world& from) {
                       "cohort://<cluster>/<role>");
     }
     auto lock = std::lock_guard{mutex_};
+    if (context_ != nullptr && who->cluster != self_.cluster) {
+        return refuse(files_.certificate, "is for the cluster '" + who->cluster +
+                                              "', and this node belongs to '" + self_.cluster +
+                                              "'");
+    }
     context_ = std::move(*made);
     self_ = std::move(*who);
     return {};
@@ -201,6 +240,8 @@ result<tls_credentials> tls_credentials::load(world& from, tls_files files) {
 }
 
 result<void> tls_credentials::reload(world& from) { return state_->read(from); }
+
+result<bool> tls_credentials::refresh(world& from) { return state_->refresh(from); }
 
 node_identity tls_credentials::self() const { return state_->self(); }
 

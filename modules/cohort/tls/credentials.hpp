@@ -45,8 +45,12 @@ public:
     [[nodiscard]] static result<tls_credentials> load(world& from, tls_files files);
 
     /// Reads the files again. What is secured from now on uses them; streams that are open stay as
-    /// they are. After an error everything is as it was.
+    /// they are. After an error everything is as it was; a certificate of another cluster is one.
     [[nodiscard]] result<void> reload(world& from);
+
+    /// The same, only when the files are not what they were at the last look; gives whether they
+    /// were others. So an error is told once for each content. Blocks: call it on a worker.
+    [[nodiscard]] result<bool> refresh(world& from);
 
     /// This node's own identity.
     [[nodiscard]] node_identity self() const;

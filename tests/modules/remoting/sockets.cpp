@@ -1,9 +1,12 @@
 // Two nodes of one process over real loopback sockets.
 
+#include <filesystem>
+#include <fstream>
 #include <future>
 
 #include <cohort/http/server.hpp>
 
+#include "../tls/certificates.hpp"
 #include "nodes.hpp"
 
 namespace cohort::remoting_tests {
@@ -109,6 +112,69 @@ TEST(remoting_sockets, carry_many_requests_at_once_both_ways) {
     }
     EXPECT_EQ(left.network.numbers().bad_bytes, 0U);
     EXPECT_LT(left.network.numbers().writes, left.network.numbers().messages_out * 2);
+}
+
+/// A node's three files in a folder that goes with it.
+struct certificate_folder {
+    certificate_folder() {
+        auto name = std::string{"/tmp/cohort-certificates-XXXXXX"};
+        EXPECT_NE(::mkdtemp(name.data()), nullptr);
+        path = name;
+    }
+    certificate_folder(const certificate_folder&) = delete;
+    certificate_folder& operator=(const certificate_folder&) = delete;
+    ~certificate_folder() { std::filesystem::remove_all(path); }
+
+    void write(const issued& authority, wall_time from) const {
+        auto own = issue({.names = "URI:cohort://cohort/node", .by = &authority, .from = from});
+        std::ofstream{path / "node.pem"} << own.certificate();
+        std::ofstream{path / "key.pem"} << own.key();
+        std::ofstream{path / "authority.pem"} << authority.certificate();
+    }
+    [[nodiscard]] remoting_options options(world& from) const {
+        auto loaded = tls_credentials::load(
+            from, {path / "node.pem", path / "key.pem", path / "authority.pem"});
+        EXPECT_TRUE(loaded);
+        auto out = remoting_options{};
+        out.credentials = *loaded;
+        out.credentials_interval = 10ms;
+        return out;
+    }
+
+    std::filesystem::path path;
+};
+
+behavior<silent> search_on(context<silent> self, remoting* network, endpoint at,
+                           std::promise<ref<counter_protocol>>* out) {
+    for (;;) {
+        auto found = co_await network->find<counter_protocol>(at, "counter", 5s);
+        if (found) {
+            out->set_value(*found);
+            co_return;
+        }
+        co_await self.sleep(10ms);
+    }
+}
+
+TEST(remoting_sockets, use_new_certificates_without_a_restart) {
+    auto here = make_real_world();
+    auto from = here->wall_now() - 1h;
+    auto old_authority = issue({.from = from});
+    auto new_authority = issue({.from = from});
+    auto ours = certificate_folder{};
+    ours.write(old_authority, from);
+    auto theirs = certificate_folder{};
+    theirs.write(new_authority, from);
+    auto found = std::promise<ref<counter_protocol>>{};
+    auto left = real_node{1, ours.options(*here)};
+    auto right = real_node{1, theirs.options(*here)};
+    static_cast<void>(right.whole.spawn(search_on, &right.network, left.network.local(), &found));
+    auto waiting = found.get_future();
+    // Until then nobody believes the other one.
+    ours.write(new_authority, from);
+    auto target = waiting.get();
+    auto sum = right.whole.ask<sum_of>(target, 30s, 4);
+    EXPECT_EQ(*sum.get(), 4);
 }
 
 }  // namespace

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <array>
+#include <cstddef>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -34,6 +36,7 @@ public:
     explicit credentials_state(tls_files files) : files_{std::move(files)} {}
 
     [[nodiscard]] result<void> read(world& from);
+    [[nodiscard]] result<bool> refresh(world& from);
     [[nodiscard]] ssl_context context() const;
     [[nodiscard]] node_identity self() const;
 
@@ -47,8 +50,18 @@ public:
     }
 
 private:
-    tls_files files_;
+    struct content {
+        std::string chain;
+        std::string key;
+        std::string authority;
+    };
+    [[nodiscard]] result<content> load(world& from) const;
+    [[nodiscard]] result<void> use(const content& found);
+    [[nodiscard]] bool is_news(const result<content>& found);
+
+    const tls_files files_;
     mutable std::mutex mutex_;  // a reload may come from any thread
+    std::array<std::size_t, 3> last_look_{};
     ssl_context context_;
     node_identity self_;
 };
