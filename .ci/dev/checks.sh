@@ -158,11 +158,16 @@ fuzz_one() {
 run_bench() {
     local what=${1:-}
     case $what in
-        runtime | http | wire) shift ;;
-        *) die "bench takes 'runtime', 'http' or 'wire'" ;;
+        runtime | http | wire | wire-faults) shift ;;
+        *) die "bench takes 'runtime', 'http', 'wire' or 'wire-faults'" ;;
     esac
     need build bench
     configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=ON
+    if [[ $what == wire-faults ]]; then
+        build release cohort-wire-node cohort-proxy
+        python3 tests/proxy/wire_faults.py --build "$root/build/release" "$@"
+        return
+    fi
     build release
     python3 "tests/bench/run_$what.py" --build "$root/build/release" "$@"
 }
