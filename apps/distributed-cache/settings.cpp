@@ -64,10 +64,22 @@ const auto cores = config_key<unsigned>{.name = "runtime.cores",
                                         .help = "cores that the node uses; 0 takes all it may use",
                                         .max = 255,
                                         .flag = "cores"};
-const auto stop_grace = time_key{.name = "runtime.stop_grace",
-                                 .fallback = std::chrono::seconds{10},
-                                 .help = "how long each part of an orderly stop may take",
-                                 .max = std::chrono::minutes{10}};
+const auto stop_grace =
+    time_key{.name = "runtime.stop_grace",
+             .fallback = std::chrono::seconds{10},
+             .help = "how long the end of an orderly stop waits for what ends slowly",
+             .max = std::chrono::minutes{10}};
+
+const auto shutdown_grace =
+    time_key{.name = "runtime.shutdown_grace",
+             .fallback = std::chrono::seconds{55},
+             .help = "how long an orderly stop may take in all, with runtime.drain_delay",
+             .max = std::chrono::hours{1}};
+const auto drain_delay =
+    time_key{.name = "runtime.drain_delay",
+             .fallback = duration{},
+             .help = "how long requests are served on after SIGTERM, while /health says 503",
+             .max = std::chrono::minutes{10}};
 
 const auto idle_time = time_key{.name = "cache.idle_time",
                                 .fallback = std::chrono::seconds{120},
@@ -176,7 +188,7 @@ config_schema cache_schema() {
     auto add = [&schema](const auto&... keys) { (schema.add(keys), ...); };
     add(http_host, http_port, http_deadline, admin_host, admin_port);
     add(system_name, node_name, remoting_domain, remoting_port, seed_nodes);
-    add(cores, stop_grace);
+    add(cores, stop_grace, shutdown_grace, drain_delay);
     add(idle_time, absent_time, keys_max, memory_max, content_max);
     add(origin_address, origin_busy, origin_waiting, origin_connections, origin_connect_time,
         origin_audit);
@@ -210,6 +222,14 @@ result<cache_settings> make_cache_settings(const config& values) {
     settings.seed_nodes = std::move(*seeds);
     settings.runtime.cores = values.get(cores);
     settings.runtime.stop_grace = values.get(stop_grace);
+    settings.runtime.shutdown_grace = values.get(shutdown_grace);
+    settings.runtime.drain_delay = values.get(drain_delay);
+    if (settings.runtime.stop_grace + settings.runtime.drain_delay >=
+        settings.runtime.shutdown_grace) {
+        return error{errc::invalid,
+                     "runtime.shutdown_grace is longer than runtime.drain_delay and "
+                     "runtime.stop_grace together"};
+    }
     settings.runtime.node_name = settings.node_name;
     settings.entities.entities_max = values.get(keys_max);
     settings.entities.content_bytes_max = static_cast<std::size_t>(values.get(memory_max).bytes);
