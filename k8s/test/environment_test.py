@@ -50,7 +50,7 @@ class Environment(unittest.TestCase):
                     "http.port": (ports["http"], "COHORT_HTTP_PORT"),
                     "cluster.seed_nodes": (seeds, "COHORT_CLUSTER_SEED_NODES"),
                     "runtime.cores": (cores, "COHORT_RUNTIME_CORES"),
-                    "runtime.stop_grace": ("10s", "COHORT_RUNTIME_STOP_GRACE"),
+                    "runtime.shutdown_grace": ("50s", "COHORT_RUNTIME_SHUTDOWN_GRACE"),
                     "cache.memory_max": (memory, "COHORT_CACHE_MEMORY_MAX"),
                     "origin.connect_time": ("45s", "COHORT_ORIGIN_CONNECT_TIME"),
                     "log.format": ("json", "COHORT_LOG_FORMAT"),

@@ -328,7 +328,7 @@ def check_cache(documents):
     yield from check_seeds(workload, ports, values)
     grace = pod_of(workload).get("terminationGracePeriodSeconds", 30)
     pause = part.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
-    drain = seconds(values.get("COHORT_RUNTIME_STOP_GRACE", "10s"))
+    drain = seconds(values.get("COHORT_RUNTIME_SHUTDOWN_GRACE", "55s"))
     if pause == 0:
         yield workload, "has no preStop pause: it stops listening before the proxies know"
     if pause + drain >= grace:
