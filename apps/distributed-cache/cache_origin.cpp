@@ -39,6 +39,7 @@ error refusal(const write_fence& owner) {
 
 cache_origin::cache_origin(world& around, cache_origin_options options, std::vector<lane> lanes)
     : world_{around}, sole_owner_{std::move(options.sole_owner)}, waiting_max_{options.waiting_max},
+      lane_by_key_{is_postgres(options.database.address)},
       counters_{std::move(options.database.counters)}, lanes_{std::move(lanes)} {}
 
 result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
