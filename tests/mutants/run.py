@@ -13,7 +13,8 @@ import sys
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
-WORKLOADS = ("remoting", "remoting_corrupted", "remoting_impatient")
+WORKLOADS = ("remoting", "remoting_corrupted", "remoting_impatient", "protocol", "protocol_seats",
+             "protocol_clocks", "protocol_restarts")
 # Only where bits flip does anybody send a length that is wrong; only where nodes give each other up
 # and come back are there older connections that anybody could forget.
 OTHER_WORKLOADS = {"frame_length_unchecked": "remoting_corrupted",

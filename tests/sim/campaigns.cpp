@@ -125,14 +125,14 @@ RC_GTEST_PROP(campaign, is_a_property_of_rapidcheck_too, ()) {
 // Schedules that failed once, in a file with the name of their workload.
 TEST(corpus, is_well) {
     for (const auto& each : all_workloads()) {
-        auto make = *each.make("none");
+        auto run = *each.runner("none");
         auto path = std::filesystem::path{COHORT_SIM_CORPUS} / (std::string{each.name} + ".txt");
         auto file = std::ifstream{path};
         auto line = std::string{};
         while (std::getline(file, line)) {
             auto given = schedule::parse(line);
             ASSERT_TRUE(given) << path << ": " << given.error().message();
-            auto report = run_schedule(*given, make);
+            auto report = run(*given);
             EXPECT_FALSE(report.failure) << path << ": " << *report.failure << "\n" << line;
         }
     }

@@ -65,8 +65,8 @@ void print_failure(const settings& given, const schedule& found, const std::stri
 
 class campaign {
 public:
-    campaign(settings given, const named_workload& what, workload_maker make)
-        : given_{std::move(given)}, make_{std::move(make)}, limits_{what.limits}, must_{what.must} {
+    campaign(settings given, const named_workload& what, schedule_runner run)
+        : given_{std::move(given)}, run_{std::move(run)}, limits_{what.limits}, must_{what.must} {
         limits_.nodes_max = given_.nodes_max != 0 ? given_.nodes_max : limits_.nodes_max;
         limits_.nodes_min = std::min(limits_.nodes_min, limits_.nodes_max);
         if (given_.length_s != 0) {
@@ -94,7 +94,7 @@ public:
 
 private:
     int replay(const schedule& what) {
-        auto report = run_schedule(what, make_);
+        auto report = run_(what);
         fmt::print("seed {}: hash {:016x}, {} events, {:.1f} simulated seconds\n", what.seed,
                    report.trace_hash, report.events,
                    std::chrono::duration<double>(report.simulated).count());
@@ -111,7 +111,7 @@ private:
     int print_hashes() {
         for (std::uint64_t i = 0; i < given_.seeds; ++i) {
             running_seed = given_.from + i;
-            auto report = run_schedule(make_schedule(given_.from + i, limits_), make_);
+            auto report = run_(make_schedule(given_.from + i, limits_));
             fmt::print("{} {} {:016x} {}\n", given_.workload, given_.from + i, report.trace_hash,
                        report.events);
         }
@@ -126,7 +126,7 @@ private:
         auto count = 0;
         while (std::getline(file, line)) {
             auto read = schedule::parse(line);
-            auto report = read ? run_schedule(*read, make_) : run_report{};
+            auto report = read ? run_(*read) : run_report{};
             if (!read || report.failure) {
                 fmt::print("corpus, line {}: {}\n", count + 1,
                            read ? *report.failure : read.error().message());
@@ -177,10 +177,10 @@ private:
         auto elapsed = std::max(1e-9, wall_seconds() - began_);
         fmt::print(
             "{} of {} seeds, {:.0f} a second; in all {} seeds, {:.0f} simulated seconds, "
-            "{:.0f} node-hours a CPU-hour, {} failures\n",
+            "{:.0f} node-hours and {:.0f} cluster-hours a CPU-hour, {} failures\n",
             done, given_.seeds, static_cast<double>(done) / elapsed, total_.seeds,
             total_.simulated_seconds, total_.node_seconds / std::max(1e-9, total_.cpu_seconds),
-            total_.failures);
+            total_.simulated_seconds / std::max(1e-9, total_.cpu_seconds), total_.failures);
         std::fflush(stdout);
     }
 
@@ -189,10 +189,10 @@ private:
         running_seed = seed;
         auto what = make_schedule(seed, limits_);
         auto before = cpu_seconds();
-        auto report = run_schedule(what, make_);
+        auto report = run_(what);
         if (!report.failure && given_.twice_every != 0 && seed % given_.twice_every == 0) {
             ++total_.reruns;
-            if (run_schedule(what, make_).trace_hash != report.trace_hash) {
+            if (run_(what).trace_hash != report.trace_hash) {
                 report.failure = "a second run of the same seed went another way";
             }
         }
@@ -203,10 +203,9 @@ private:
         }
         fmt::print("seed {}: {}; shrinking\n", seed, *report.failure);
         std::fflush(stdout);
-        auto least = shrink(what, [&](const schedule& less) {
-            return run_schedule(less, make_).failure.has_value();
-        });
-        auto again = run_schedule(least, make_).failure;
+        auto least =
+            shrink(what, [&](const schedule& less) { return run_(less).failure.has_value(); });
+        auto again = run_(least).failure;
         print_failure(given_, least, again.value_or(*report.failure));
         return false;
     }
@@ -253,7 +252,7 @@ private:
     }
 
     settings given_;
-    workload_maker make_;
+    schedule_runner run_;
     schedule_limits limits_;
     std::vector<std::string> must_;
     sums total_;
@@ -285,12 +284,12 @@ int run_program(int argc, char** argv) {
         if (each.name != given.workload) {
             continue;
         }
-        auto make = each.make(given.bug);
-        if (!make) {
+        auto run = each.runner(given.bug);
+        if (!run) {
             fmt::print(stderr, "{} has no bug '{}'\n", given.workload, given.bug);
             return 2;
         }
-        return campaign{given, each, *make}.run();
+        return campaign{given, each, *run}.run();
     }
     fmt::print(stderr, "there is no workload '{}'\n", given.workload);
     return 2;

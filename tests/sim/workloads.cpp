@@ -4,6 +4,7 @@
 
 #include "cluster.hpp"
 #include "kv.hpp"
+#include "protocol.hpp"
 #include "remoting.hpp"
 
 namespace cohort::sim {
@@ -69,7 +70,26 @@ named_workload cluster_named() {
             .must = cluster_workload::must()};
 }
 
+named_workload protocol_named(std::string_view name, protocol_flavour how) {
+    return {.name = name,
+            .limits = protocol_limits(how),
+            .make = {},
+            .must = how == protocol_flavour::plain ? protocol_must() : std::vector<std::string>{},
+            .bare = [how](const schedule& given) { return run_protocol(given, how); }};
+}
+
 }  // namespace
+
+std::optional<schedule_runner> named_workload::runner(std::string_view bug) const {
+    if (bare) {
+        return plant(bug) ? std::optional{bare} : std::nullopt;
+    }
+    auto maker = make(bug);
+    if (!maker) {
+        return std::nullopt;
+    }
+    return [maker = *maker](const schedule& given) { return run_schedule(given, maker); };
+}
 
 const std::vector<named_workload>& all_workloads() {
     static const auto all = std::vector<named_workload>{
@@ -85,6 +105,10 @@ const std::vector<named_workload>& all_workloads() {
         remoting_named("remoting_corrupted", remoting_workload::flavour::corrupted),
         remoting_named("remoting_impatient", remoting_workload::flavour::impatient),
         cluster_named(),
+        protocol_named("protocol", protocol_flavour::plain),
+        protocol_named("protocol_seats", protocol_flavour::seats),
+        protocol_named("protocol_clocks", protocol_flavour::clocks),
+        protocol_named("protocol_restarts", protocol_flavour::restarts),
     };
     return all;
 }

@@ -10,6 +10,8 @@
 
 namespace cohort::sim {
 
+using schedule_runner = std::function<run_report(const schedule&)>;
+
 /// A workload as the program `cohort-sim` knows it.
 struct named_workload {
     std::string_view name;
@@ -19,6 +21,11 @@ struct named_workload {
     std::function<std::optional<workload_maker>(std::string_view bug)> make;
     /// What every 1,000 seeds must have seen.
     std::vector<std::string> must;
+    /// Runs a schedule without simulated nodes; `make` is empty then, and bugs are mutants.
+    schedule_runner bare = {};
+
+    /// What runs its schedules, with a planted bug; nothing when it has no such bug.
+    [[nodiscard]] std::optional<schedule_runner> runner(std::string_view bug) const;
 };
 
 [[nodiscard]] const std::vector<named_workload>& all_workloads();

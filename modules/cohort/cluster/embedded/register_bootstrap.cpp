@@ -95,7 +95,7 @@ void register_node::impl::say_hello(time_point now) {
     look_at_answers(now);
 }
 
-void register_node::impl::on(time_point now, const endpoint& from, const seed_hello& message) {
+seed_answer register_node::impl::own_answer(time_point now, bool same_cluster) const {
     auto answer = seed_answer{.cluster = options_.cluster,
                               .self = self,
                               .seeds_hash = seeds_hash_,
@@ -104,7 +104,7 @@ void register_node::impl::on(time_point now, const endpoint& from, const seed_he
                               .cluster_id = {},
                               .epoch = 0,
                               .voters = {}};
-    if (message.cluster == options_.cluster && known() != nullptr) {
+    if (same_cluster && known() != nullptr) {
         answer.cluster_id = known()->cluster_id;
         answer.epoch = known()->epoch;
         for (const auto& each : known()->voters) {
@@ -113,7 +113,26 @@ void register_node::impl::on(time_point now, const endpoint& from, const seed_he
             }
         }
     }
-    send(from, std::move(answer));
+    return answer;
+}
+
+void register_node::impl::on(time_point now, const endpoint& from, const seed_hello& message) {
+    send(from, own_answer(now, message.cluster == options_.cluster));
+}
+
+// Seeds that are no members may have been started again and know nobody but each other: who votes
+// tells them that there is a cluster before they make another one.
+void register_node::impl::call_seeds(time_point now) {
+    if (!lease_holds(now) || known()->seat_of(acceptor_id) == nullptr) {
+        return;
+    }
+    for (const auto& each : options_.seeds) {
+        auto is_member = std::any_of(known()->members.begin(), known()->members.end(),
+                                     [&each](const member& one) { return one.address == each; });
+        if (!is_member) {
+            send(each, own_answer(now, true));
+        }
+    }
 }
 
 void register_node::impl::on(time_point now, const endpoint& from, const seed_answer& message) {
@@ -219,9 +238,9 @@ void register_node::impl::begin_genesis(time_point now) {
         return;
     }
     majority_since_ = std::min(majority_since_, now);
-    // Seeds in their order; the first waits a little for those that are not there yet.
-    auto wait = options_.times.renew * 2 * self.ordinal +
-                (blank == among ? duration::zero() : options_.times.renew);
+    // Seeds in their order. Even the first waits: for seeds that are not there yet, and for the
+    // driver of a cluster that lives on without them. Nothing is served earlier anyway (R7a).
+    auto wait = options_.times.renew * 2 * (1 + self.ordinal);
     if (now < majority_since_ + wait) {
         hello_due_ = std::min(hello_due_, majority_since_ + wait);
         return;
@@ -357,9 +376,13 @@ void register_node::impl::judge_orphan(time_point now) {
         const auto* answer = answer_of(now, one.address);
         return answer == nullptr || answer->what.self.acceptor == one.acceptor;
     };
-    // What nobody has decided needs the voters before it, too.
-    if (majority(basis->voters, may_be_there) &&
-        (known() != nullptr || majority(basis->previous_voters, may_be_there))) {
+    // A view that nobody has decided needs its own voters and those before it, and as long as it
+    // may have been chosen (R10), no other one can take its place.
+    const auto& open = acceptor_->accepted();
+    auto possible = majority(basis->voters, may_be_there) &&
+                    (open == nullptr || (majority(open->voters, may_be_there) &&
+                                         majority(open->previous_voters, may_be_there)));
+    if (possible) {
         return;
     }
     if (phase == register_phase::member) {

@@ -67,6 +67,8 @@ private:
     // Before there is a cluster (B6).
     void bootstrap(time_point now);
     void say_hello(time_point now);
+    [[nodiscard]] seed_answer own_answer(time_point now, bool same_cluster) const;
+    void call_seeds(time_point now);
     void begin_genesis(time_point now);
     void finish_genesis(time_point now);
     void propose_first_view(time_point now);

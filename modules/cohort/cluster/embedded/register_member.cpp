@@ -96,6 +96,7 @@ void register_node::impl::renew(time_point now) {
         }
     }
     repeat_requests();
+    call_seeds(now);
 }
 
 void register_node::impl::repeat_requests() {

@@ -106,6 +106,9 @@ void register_node::impl::on(time_point now, const endpoint& from, const lease_i
         message.leases.size() > view_limits::members) {
         return;
     }
+    if (message.epoch < known()->epoch) {
+        send(from, view_commit{known()});  // it votes, and may not even know that it does
+    }
     driver_.heard(now, message);
     auto soonest = driver_.next_expiry(now, *known(), *acceptor_);
     poll_due_ = std::min(poll_due_, std::max(soonest, now + options_.times.renew / 50));
