@@ -38,7 +38,8 @@ inline constexpr bool begins_with_deadline<First, Rest...> =
 ///
 /// Thread: the core where it was made.
 template <class T>
-class [[nodiscard("the answer of an ask is taken with co_await")]] pending_ask : pending_answer {
+class [[nodiscard("the answer of an ask is taken with co_await")]] pending_ask
+    : protected pending_answer {
 public:
     explicit pending_ask(deadline until) {
         auto& home = this_core();
@@ -97,6 +98,8 @@ private:
         release();
         if (waiter != nullptr) {
             this_core().make_ready(*waiter);
+        } else if (arrived != nullptr) {
+            arrived(*this);
         }
     }
 
@@ -151,6 +154,9 @@ public:
 
     /// Whether anybody is to be answered; false after a `tell` and after an answer.
     explicit operator bool() const noexcept { return static_cast<bool>(pending_); }
+
+    /// Gives the right away as an address, to be answered by whoever is given it.
+    [[nodiscard]] handle release() noexcept { return std::exchange(pending_, {}); }
 
     template <class Value>
     void operator()(Value&& value) {

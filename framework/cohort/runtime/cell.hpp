@@ -31,6 +31,7 @@ struct fiber {
     static constexpr std::uint8_t senders_wait =
         16;  // the mailbox's limit or policy is not the default
     static constexpr std::uint8_t task_receives = 32;  // a child task waits for the next message
+    static constexpr std::uint8_t gated = 64;          // the core's gate is asked before each slice
 
     /// Deliveries look at nothing else unless one of these is set.
     static constexpr std::uint8_t slow_delivery = parked | stopping | senders_wait | task_receives;

@@ -382,6 +382,10 @@ void core::run_slice(fiber& line) noexcept {
     COHORT_ASSERT(line.state == run_state::ready, "R-1: what is in the run queue is ready");
     COHORT_ASSERT(current_ == nullptr, "R-3: a core runs one fiber at a time");
     if (COHORT_LIKELY((line.flags & (fiber::cancelled | fiber::stopping)) == 0)) {
+        if (!COHORT_LIKELY((actor.main.flags & fiber::gated) == 0) && !gate_->open(*this)) {
+            gate_->held_back(*this, line);
+            return;
+        }
         current_ = &line;
         line.state = run_state::running;
         budget_ = std::min(std::max(static_cast<int>(actor.count), 64), turn_messages_);

@@ -59,6 +59,17 @@ public:
     virtual std::string describe(core& here, fiber& line) = 0;
 };
 
+/// Decides, right before a slice of an actor that is `fiber::gated`, whether it may run now.
+///
+/// Thread: its core's.
+class slice_gate {
+public:
+    virtual ~slice_gate() = default;
+    [[nodiscard]] virtual bool open(core& here) noexcept = 0;
+    /// The line was about to run and did not: it is ready, in no queue, and the gate's to park.
+    virtual void held_back(core& here, fiber& line) noexcept = 0;
+};
+
 /// One core of a node: a thread, its actors and everything they use. Nothing of it is shared; other
 /// cores reach it through rings, other threads through its inbox.
 ///
@@ -194,6 +205,8 @@ public:
         return *remote_;
     }
     void set_remote(remote_gateway* way) noexcept { remote_ = way; }
+    /// Set before an actor of the core is gated; outlives those that are.
+    void set_gate(slice_gate* gate) noexcept { gate_ = gate; }
 
     /// Runs `action(core&)` on another core, in the order of posts to it. Returns false when the
     /// rings' overflow is full and `droppable` was given: the action was not taken then.
@@ -342,6 +355,7 @@ private:
 
     runtime& owner_;
     remote_gateway* remote_ = nullptr;
+    slice_gate* gate_ = nullptr;
     std::unique_ptr<cohort::reactor> reactor_;
     cohort::wheel wheel_;
     cell* free_head_ = nullptr;  // linked by `main.next`

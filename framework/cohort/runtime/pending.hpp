@@ -18,6 +18,8 @@ struct pending_answer {
     wheel_timer timer;
     fiber* waiter = nullptr;  // set while the asker is suspended here
     void (*fail)(pending_answer&, error) noexcept = nullptr;
+    /// Called, where no fiber waits, when the answer has come; may destroy the ask.
+    void (*arrived)(pending_answer&) noexcept = nullptr;
     handle address;
     bool done = false;
 };

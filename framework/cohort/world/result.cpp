@@ -5,10 +5,12 @@
 namespace cohort {
 
 std::string_view name(errc code) noexcept {
-    static constexpr std::array<std::string_view, 17> names{
-        "ok",         "timeout",   "overloaded",    "terminated",  "no_reply",   "cancelled",
-        "not_loaded", "not_found", "invalid",       "too_large",   "truncated",  "unavailable",
-        "storage",    "network",   "end_of_stream", "stale_epoch", "unsupported"};
+    static constexpr std::array<std::string_view, 19> names{
+        "ok",          "timeout",     "overloaded", "terminated", "no_reply",
+        "cancelled",   "not_loaded",  "not_found",  "invalid",    "too_large",
+        "truncated",   "unavailable", "storage",    "network",    "end_of_stream",
+        "stale_epoch", "unsupported", "moving",     "suspended"};
+    static_assert(names.size() == static_cast<std::size_t>(errc_last) + 1);
     auto index = static_cast<std::size_t>(code);
     return index < names.size() ? names[index] : "unknown";
 }

@@ -30,7 +30,12 @@ enum class errc : std::uint16_t {
     end_of_stream,  ///< the other side closed
     stale_epoch,    ///< a newer owner exists
     unsupported,    ///< not possible in this world or build
+    moving,         ///< the owner of the key is changing
+    suspended,      ///< the node cannot show that it owns the key: no majority answers it
 };
+
+/// The code with the highest number.
+inline constexpr auto errc_last = errc::suspended;
 
 /// The stable name of a code, as it appears in logs and answers.
 [[nodiscard]] std::string_view name(errc code) noexcept;
@@ -66,8 +71,10 @@ private:
     struct detail;
 
     static cohort::executed default_executed(errc code) noexcept {
-        return code == errc::overloaded || code == errc::not_loaded ? cohort::executed::no
-                                                                    : cohort::executed::maybe;
+        return code == errc::overloaded || code == errc::not_loaded || code == errc::moving ||
+                       code == errc::suspended
+                   ? cohort::executed::no
+                   : cohort::executed::maybe;
     }
 
     errc code_;

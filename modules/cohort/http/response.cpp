@@ -190,6 +190,8 @@ int status_of(errc code) noexcept {
         case errc::cancelled:
         case errc::not_loaded:
         case errc::stale_epoch:
+        case errc::moving:
+        case errc::suspended:
             return 503;
         case errc::timeout:
             return 504;

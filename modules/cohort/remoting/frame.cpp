@@ -30,7 +30,7 @@ const char* parse_frame(std::string_view body, frame& out) noexcept {
     out.payload = body;
     switch (out.kind) {
         case frame_kind::failure:
-            if (out.code == errc::ok || out.code > errc::unsupported || out.ran > executed::yes) {
+            if (out.code == errc::ok || out.code > errc_last || out.ran > executed::yes) {
                 return "a failure has an impossible code";
             }
             return nullptr;

@@ -94,7 +94,7 @@ TEST(response, tells_a_failure_in_one_line) {
 }
 
 TEST(response, has_a_failure_status_and_a_phrase_for_every_code) {
-    for (int code = 1; code <= static_cast<int>(errc::unsupported); ++code) {
+    for (int code = 1; code <= static_cast<int>(errc_last); ++code) {
         auto status = status_of(static_cast<errc>(code));
         EXPECT_GE(status, 400);
         EXPECT_NE(reason_phrase(status), "Unknown");

@@ -1,0 +1,91 @@
+#pragma once
+
+#include <coroutine>
+#include <cstdint>
+#include <string>
+
+#include <cohort/actor/behavior.hpp>
+#include <cohort/actor/context.hpp>
+#include <cohort/sharding/detail/desk.hpp>
+
+namespace cohort {
+
+namespace detail {
+struct entity_place;
+}
+
+/// What a sharded entity can do: as the context of an actor, and it knows its key.
+///
+/// An entity is started by the first message for its key, on the one node that owns the key's shard
+/// at that time, and stopped when it has been idle for long, when there are too many, or when its
+/// shard moves. Stopping destroys its frame where it waits for a message. When it returns, what
+/// waits for it starts it again.
+///
+/// Nothing of it runs while its node cannot show that it owns the shard: then it stands still where
+/// it awaits something, and goes on if nobody else owned the shard meanwhile.
+///
+/// Thread: its core's.
+template <class P>
+class entity_context : public context<P> {
+public:
+    entity_context(cell& slot, detail::seat& place) noexcept : context<P>{slot}, place_{&place} {}
+
+    [[nodiscard]] const std::string& key() const noexcept { return place_->key; }
+    [[nodiscard]] std::uint32_t shard() const noexcept { return place_->shard; }
+    /// The fence of this owner's writes: it grows with every change of the shard's owner.
+    [[nodiscard]] std::uint64_t epoch() const noexcept {
+        return place_->at->own_epoch(place_->shard);
+    }
+    /// Says how much content the entity holds from now on; counted against the space's limit.
+    void holds(std::size_t content_bytes) const noexcept {
+        place_->at->holds(*place_, content_bytes);
+    }
+
+    /// Shows a value that `sharded<P>::peek` may read on this core while the entity is idle. It
+    /// stays where it is, unchanged, until the entity publishes another one, or ends.
+    template <class T>
+    void publish(const T& value) const noexcept {
+        place_->published = &value;
+    }
+    void unpublish() const noexcept { place_->published = nullptr; }
+
+private:
+    friend struct detail::entity_place;
+    detail::seat* place_;
+};
+
+namespace detail {
+
+struct entity_place {
+    template <class P>
+    static seat& of(const entity_context<P>& self) noexcept {
+        return *self.place_;
+    }
+};
+
+/// The promise of an entity's coroutine: it tells the desk when the frame goes, before the mailbox
+/// does.
+template <class P>
+struct entity_promise : behavior_promise<P> {
+    template <class... Args>
+    explicit entity_promise(entity_context<P>& self, Args&... args) noexcept
+        : behavior_promise<P>{self, args...}, place{&entity_place::of(self)} {}
+    entity_promise(const entity_promise&) = delete;
+    entity_promise& operator=(const entity_promise&) = delete;
+    ~entity_promise() {
+        if (place->entity == this->owner->address()) {
+            place->at->ended(*place, *this->owner);
+        }
+    }
+
+    seat* place;
+};
+
+}  // namespace detail
+}  // namespace cohort
+
+template <class P, class... Args>
+struct std::coroutine_traits<cohort::behavior<P>, cohort::entity_context<P>, Args...> {
+    static_assert(cohort::detail::check_actor_parameters<P, cohort::entity_context<P>, Args...>());
+    using promise_type = cohort::detail::entity_promise<P>;
+};

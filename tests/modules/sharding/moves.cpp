@@ -1,0 +1,449 @@
+#include "houses.hpp"
+
+namespace cohort::sharding_tests {
+namespace {
+
+using silent = detail::silent;
+using diaries = sharded<diary_protocol>;
+
+behavior<silent> put_some(context<silent>, diaries all, std::string key, std::string who,
+                          std::int64_t from, std::int64_t to, std::vector<error>* failures) {
+    for (auto i = from; i < to; ++i) {
+        auto done = co_await all[key].ask<put>(5s, who, i);
+        if (!done) {
+            failures->push_back(done.error());
+        }
+    }
+}
+
+std::vector<std::int64_t> count_to(std::int64_t end) {
+    auto out = std::vector<std::int64_t>{};
+    for (std::int64_t i = 0; i < end; ++i) {
+        out.push_back(i);
+    }
+    return out;
+}
+
+TEST(sharding_nodes, reach_the_owner_from_every_node) {
+    for (unsigned cores : {1U, 2U}) {
+        auto failures = std::vector<error>{};
+        auto world = houses{3, cores};
+        world.own_all(1).publish();
+        for (std::size_t i = 0; i < 3; ++i) {
+            for (std::uint32_t shard = 0; shard < shard_count; ++shard) {
+                auto who = std::to_string(i) + "/" + std::to_string(shard);
+                world.run(i, put_some, *world.at(i).all, houses::key_in(shard), who,
+                          std::int64_t{0}, std::int64_t{3}, &failures);
+                EXPECT_EQ(world.seen.numbers_of(who), count_to(3));
+            }
+        }
+        EXPECT_TRUE(failures.empty()) << failures.front().message();
+        EXPECT_EQ(world.at(1).shards->numbers().entities, shard_count);
+        EXPECT_EQ(world.at(0).shards->numbers().sent, 3U * shard_count);
+        EXPECT_EQ(world.at(1).shards->numbers().received, 6U * shard_count);
+        EXPECT_EQ(world.seen.most, 1);
+    }
+}
+
+behavior<silent> tell_and_look(context<silent>, diaries all, std::string key,
+                               std::vector<std::int64_t>* out) {
+    for (std::int64_t i = 0; i < 100; ++i) {
+        all[key].tell(note{"teller", i});
+    }
+    auto seen = co_await all[key].ask<look>(5s, "teller");
+    EXPECT_TRUE(seen) << seen.error().message();
+    if (seen) {
+        *out = *seen;
+    }
+}
+
+TEST(sharding_nodes, tells_and_asks_keep_their_order) {
+    auto out = std::vector<std::int64_t>{};
+    auto world = houses{2, 2};
+    world.own_all(1).publish();
+    world.run(0, tell_and_look, *world.at(0).all, std::string{"k"}, &out);
+    EXPECT_EQ(out, count_to(100));
+}
+
+TEST(sharding_nodes, a_message_waits_for_the_first_view) {
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.start(0, &ended, put_some, *world.at(0).all, std::string{"k"}, std::string{"early"},
+                std::int64_t{0}, std::int64_t{2}, &failures);
+    world.sim.run_for(1s);
+    EXPECT_FALSE(ended);
+    world.own_all(1).publish();
+    world.sim.run_for(1s);
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(failures.empty());
+    EXPECT_EQ(world.at(0).shards->numbers().waiting_bytes, 0);
+}
+
+TEST(sharding_nodes, what_waits_too_long_was_not_executed) {
+    auto failures = std::vector<error>{};
+    auto world = houses{2};
+    world.run(0, put_some, *world.at(0).all, std::string{"k"}, std::string{"late"}, std::int64_t{0},
+              std::int64_t{1}, &failures);
+    ASSERT_EQ(failures.size(), 1U);
+    EXPECT_EQ(failures[0].executed(), executed::no);
+    EXPECT_EQ(failures[0], errc::unavailable);
+    world.own_all(1).publish();
+    world.sim.run_for(10s);
+    EXPECT_TRUE(world.seen.acts.empty());
+}
+
+TEST(sharding_nodes, a_move_is_heard_of_by_nobody) {
+    for (unsigned cores : {1U, 2U}) {
+        auto failures = std::vector<error>{};
+        bool ended[3] = {};
+        auto world = houses{3, cores};
+        world.own_all(1).publish();
+        auto key = houses::key_in(5);
+        for (std::size_t i = 0; i < 3; ++i) {
+            world.start(i, &ended[i], put_some, *world.at(i).all, key, std::to_string(i),
+                        std::int64_t{0}, std::int64_t{2000}, &failures);
+        }
+        auto owner = std::size_t{1};
+        for (int moves = 0; moves < 10; ++moves) {
+            world.sim.run_for(5ms);
+            auto to = (owner + 1) % 3;
+            auto& releases = world.at(owner).owners->released;
+            auto before = releases.size();
+            world.move(5, to).publish();
+            EXPECT_TRUE(world.sim.run_until([&] { return releases.size() > before; }, 10s));
+            EXPECT_EQ(releases.back(),
+                      (std::pair<std::uint32_t, std::uint64_t>{5, world.next.epoch}));
+            world.own(5, to);
+            // The new owner may hear of it last.
+            auto made = world.make();
+            for (std::size_t i = 0; i < 3; ++i) {
+                if (i != to) {
+                    world.show(i, made);
+                    world.sim.run_for(3ms);
+                }
+            }
+            world.show(to, made);
+            owner = to;
+        }
+        EXPECT_TRUE(world.sim.run_until([&] { return ended[0] && ended[1] && ended[2]; }, 60s));
+        EXPECT_TRUE(failures.empty()) << failures.front().message();
+        for (std::size_t i = 0; i < 3; ++i) {
+            EXPECT_EQ(world.seen.numbers_of(std::to_string(i)), count_to(2000));
+        }
+        EXPECT_EQ(world.seen.most, 1);
+    }
+}
+
+behavior<silent> ask_linger(context<silent>, diaries all, std::string key, std::int64_t length,
+                            duration within, std::vector<result<std::int64_t>>* out) {
+    auto answer = co_await all[key].ask<linger>(within, length, 1);
+    out->push_back(answer);
+}
+
+TEST(sharding_nodes, a_move_waits_for_what_was_admitted) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.own_all(1).publish();
+    world.start(0, &ended, ask_linger, *world.at(0).all, houses::key_in(2), std::int64_t{2000},
+                duration{10s}, &out);
+    world.sim.run_for(100ms);
+    world.move(2, 0).publish();
+    world.sim.run_for(1s);
+    EXPECT_TRUE(world.at(1).owners->released.empty());
+    EXPECT_TRUE(world.sim.run_until([&] { return ended; }, 5s));
+    EXPECT_TRUE(out[0]) << out[0].error().message();
+    world.sim.run_for(10ms);
+    EXPECT_EQ(world.at(1).owners->released.size(), 1U);
+}
+
+TEST(sharding_nodes, a_move_does_not_wait_for_ever) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto also_ended = false;
+    auto world = houses{2};
+    world.own_all(1).publish();
+    auto key = houses::key_in(2);
+    world.start(0, &ended, ask_linger, *world.at(0).all, key, std::int64_t{60'000}, duration{20s},
+                &out);
+    world.sim.run_for(100ms);
+    world.start(0, &also_ended, put_some, *world.at(0).all, key, std::string{"behind"},
+                std::int64_t{0}, std::int64_t{1}, &failures);
+    world.sim.run_for(10ms);
+    world.move(2, 0).publish();
+    world.sim.run_for(4900ms);
+    EXPECT_TRUE(world.at(1).owners->released.empty());
+    world.sim.run_for(110ms);
+    EXPECT_EQ(world.at(1).owners->released.size(), 1U);
+    world.own(2, 0).publish();
+    world.sim.run_for(1s);
+    EXPECT_TRUE(ended);
+    ASSERT_EQ(out.size(), 1U);
+    ASSERT_FALSE(out[0]);
+    EXPECT_NE(out[0].error().executed(), executed::no) << "it had begun";
+}
+
+TEST(sharding_nodes, a_move_that_is_called_off_leaves_the_shard_where_it_is) {
+    auto failures = std::vector<error>{};
+    auto world = houses{2};
+    world.own_all(1).publish();
+    auto key = houses::key_in(3);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+              std::int64_t{5}, &failures);
+    world.move(3, 0).publish();
+    world.sim.run_for(100ms);
+    EXPECT_EQ(world.at(1).owners->released.size(), 1U);
+    world.cancel_moves().publish();
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{5},
+              std::int64_t{9}, &failures);
+    EXPECT_TRUE(failures.empty());
+    EXPECT_EQ(world.seen.numbers_of("a"), count_to(9));
+    world.move(3, 0).publish();
+    world.sim.run_for(100ms);
+    EXPECT_EQ(world.at(1).owners->released.size(), 2U);
+    EXPECT_EQ(world.at(1).owners->released.back().second, world.next.epoch);
+}
+
+TEST(sharding_nodes, entities_stand_still_while_the_lease_is_over) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+              std::int64_t{5}, &failures);
+    // In the middle of an await whose end comes while the lease is over.
+    world.start(0, &ended, ask_linger, *world.at(0).all, key, std::int64_t{200}, duration{20s},
+                &out);
+    world.sim.run_for(100ms);
+    world.at(1).owners->suspend();
+    world.sim.run_for(2s);
+    EXPECT_FALSE(ended);
+    EXPECT_EQ(world.seen.acts.size(), 5U);
+    world.at(1).owners->resume();
+    world.sim.run_for(100ms);
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(out.at(0)) << out.at(0).error().message();
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{5},
+              std::int64_t{9}, &failures);
+    EXPECT_TRUE(failures.empty());
+    EXPECT_EQ(world.seen.numbers_of("a"), count_to(9));
+    EXPECT_EQ(world.at(1).shards->numbers().started, 1U) << "its state is as it was";
+}
+
+TEST(sharding_nodes, the_lease_is_read_when_an_entity_runs_not_when_somebody_says_so) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.own_all(1).publish();
+    world.start(0, &ended, ask_linger, *world.at(0).all, houses::key_in(4), std::int64_t{200},
+                duration{20s}, &out);
+    world.sim.run_for(100ms);
+    auto& held = world.at(1).owners->held;
+    held.set_end(world.node(1).system().world().now() + 50ms);
+    world.sim.run_for(1s);
+    EXPECT_TRUE(world.seen.acts.empty());
+    EXPECT_FALSE(ended);
+    held.set_end(time_point::max());
+    world.sim.run_for(50ms);
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(world.seen.acts.size(), 1U);
+}
+
+TEST(sharding_nodes, a_node_without_a_lease_says_so_soon) {
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{1};
+    world.own_all(0).publish();
+    world.at(0).owners->suspend();
+    world.start(0, &ended, put_some, *world.at(0).all, std::string{"k"}, std::string{"a"},
+                std::int64_t{0}, std::int64_t{3}, &failures);
+    world.sim.run_for(600ms);
+    EXPECT_TRUE(ended);
+    ASSERT_EQ(failures.size(), 3U);
+    for (const auto& each : failures) {
+        EXPECT_EQ(each, errc::suspended);
+        EXPECT_EQ(each.executed(), executed::no);
+    }
+    world.at(0).owners->resume();
+    world.sim.run_for(10ms);
+    EXPECT_TRUE(world.seen.acts.empty());
+}
+
+TEST(sharding_nodes, a_fenced_node_forgets_its_entities) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto also_ended = false;
+    auto world = houses{3};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    world.start(0, &ended, ask_linger, *world.at(0).all, key, std::int64_t{3000}, duration{20s},
+                &out);
+    world.sim.run_for(100ms);
+    // Waits in the entity's mailbox when its node is fenced: it was not executed.
+    world.start(0, &also_ended, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+                std::int64_t{5}, &failures);
+    world.sim.run_for(10ms);
+    world.at(1).owners->suspend();
+    world.sim.run_for(1s);
+    world.remove(1).own_all(2);
+    auto made = world.make();
+    world.show(0, made);
+    world.show(2, made);
+    world.sim.run_for(100ms);
+    world.at(1).owners->fence(999);
+    world.show(1, made);
+    world.sim.run_for(5s);
+    EXPECT_TRUE(ended);
+    EXPECT_FALSE(out.at(0));
+    EXPECT_EQ(out.at(0).error().executed(), executed::maybe);
+    EXPECT_TRUE(also_ended);
+    EXPECT_EQ(world.at(1).shards->numbers().entities, 0U);
+    EXPECT_EQ(world.at(1).shards->numbers().shards_owned, 0U);
+    EXPECT_EQ(world.seen.most, 1);
+    for (const auto& each : world.seen.acts) {
+        EXPECT_EQ(each.node, 2U);
+    }
+}
+
+TEST(sharding_nodes, a_message_for_an_owner_that_does_not_know_yet_is_held) {
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.own_all(0).publish();
+    world.move(1, 1).publish();
+    world.sim.run_for(10ms);
+    world.own(1, 1);
+    auto made = world.make();
+    world.show(0, made);
+    world.start(0, &ended, put_some, *world.at(0).all, houses::key_in(1), std::string{"a"},
+                std::int64_t{0}, std::int64_t{1}, &failures);
+    world.sim.run_for(100ms);
+    EXPECT_EQ(world.at(1).owners->looked_for, std::vector<std::uint64_t>{made->epoch});
+    world.show(1, made);
+    world.sim.run_for(5ms);
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(world.seen.numbers_of("a"), count_to(1));
+    EXPECT_EQ(world.at(0).shards->numbers().retries, 0U);
+}
+
+TEST(sharding_nodes, an_old_view_is_looked_after) {
+    auto failures = std::vector<error>{};
+    auto world = houses{3};
+    world.own_all(1).publish();
+    world.move(1, 2).publish();
+    world.sim.run_for(10ms);
+    auto older = world.at(0).owners->now;
+    world.own(1, 2);
+    auto made = world.make();
+    world.show(1, made);
+    world.show(2, made);
+    auto ended = false;
+    // Node 0 has a view from before the move began.
+    world.start(0, &ended, put_some, *world.at(0).all, houses::key_in(1), std::string{"a"},
+                std::int64_t{0}, std::int64_t{1}, &failures);
+    world.sim.run_for(100ms);
+    EXPECT_FALSE(ended) << "it knows that the shard moves, and not yet where to";
+    world.show(0, made);
+    world.sim.run_for(100ms);
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(failures.empty());
+}
+
+behavior<silent> flood(context<silent> self, diaries all, std::string key, int count,
+                       std::map<errc, int>* out) {
+    for (int i = 0; i < count; ++i) {
+        self.start(
+            [](diaries to, std::string where, int number, std::map<errc, int>* sums) -> task<void> {
+                auto done = co_await to[where].ask<put>(3s, "flood", number);
+                ++(*sums)[done ? errc::ok : done.error().code()];
+                EXPECT_TRUE(done || done.error().executed() == executed::no);
+            }(all, key, i, out));
+    }
+    co_await self.sleep(4s);
+}
+
+TEST(sharding_nodes, what_waits_is_bounded) {
+    auto sums = std::map<errc, int>{};
+    auto world = houses{2};
+    world.run(0, flood, *world.at(0).all, std::string{"k"}, 1500, &sums);
+    EXPECT_EQ(sums[errc::unavailable], 1000);
+    EXPECT_EQ(sums[errc::overloaded], 500);
+    EXPECT_EQ(world.at(0).shards->numbers().waiting_bytes, 0);
+    sums.clear();
+    auto ended = false;
+    world.start(0, &ended, flood, *world.at(0).all, std::string{"k"}, 900, &sums);
+    world.sim.run_for(1s);
+    EXPECT_GT(world.at(0).shards->numbers().waiting_bytes, 0);
+    world.own_all(1).publish();
+    world.sim.run_for(5s);
+    EXPECT_TRUE(ended);
+    EXPECT_EQ(sums[errc::ok], 900);
+    EXPECT_EQ(world.seen.acts.size(), 900U);
+}
+
+TEST(sharding_nodes, a_crashed_owner_is_waited_for_until_another_one_takes_over) {
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{3};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+              std::int64_t{5}, &failures);
+    world.sim.crash(world.node(1));
+    world.start(0, &ended, put_some, *world.at(0).all, key, std::string{"b"}, std::int64_t{0},
+                std::int64_t{5}, &failures);
+    world.sim.run_for(3s);
+    world.remove(1).own_all(2);
+    auto made = world.make();
+    world.show(0, made);
+    world.show(2, made);
+    world.sim.run_for(3s);
+    EXPECT_TRUE(ended);
+    // The first one may have been lost with the connection.
+    EXPECT_LE(failures.size(), 1U);
+    for (const auto& each : failures) {
+        EXPECT_EQ(each.executed(), executed::maybe) << each.message();
+    }
+    auto seen = world.seen.numbers_of("b");
+    EXPECT_GE(seen.size(), 4U);
+    EXPECT_TRUE(std::is_sorted(seen.begin(), seen.end()));
+}
+
+TEST(sharding_nodes, leaving_serves_until_the_last_shard_is_released) {
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+              std::int64_t{5}, &failures);
+    auto gone = false;
+    auto& owners = *world.at(1).owners;
+    owners.left = [&] { return gone; };
+    world.node(1).system().shutdown();
+    world.sim.run_for(10ms);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{5},
+              std::int64_t{9}, &failures);
+    for (std::uint32_t shard = 0; shard < shard_count; ++shard) {
+        world.move(shard, 0);
+    }
+    world.publish();
+    EXPECT_TRUE(world.sim.run_until([&] { return owners.released.size() == shard_count; }, 10s));
+    world.start(0, &ended, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{9},
+                std::int64_t{20}, &failures);
+    world.sim.run_for(10ms);
+    world.own_all(0).publish();
+    gone = true;
+    world.sim.run_for(1s);
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(failures.empty()) << failures.front().message();
+    EXPECT_EQ(world.seen.numbers_of("a"), count_to(20));
+}
+
+}  // namespace
+}  // namespace cohort::sharding_tests
