@@ -40,8 +40,7 @@ behavior<diary_protocol> keep_diary(entity_context<diary_protocol> self, ghost* 
 
 }  // namespace
 
-hand_ownership::hand_ownership(simulated_node& where, std::uint64_t name)
-    : node{where}, uid{name, name} {
+hand_ownership::hand_ownership(simulated_node& where, node_uid name) : node{where}, uid{name} {
     held.set_end(time_point::max());
 }
 
@@ -56,6 +55,9 @@ task<void> hand_ownership::leave() {
 }
 
 void hand_ownership::see(view_ptr next) {
+    if (now && now->epoch >= next->epoch) {
+        return;
+    }
     now = next;
     for (std::uint32_t id = 0; id < node.system().cores(); ++id) {
         node.system().runtime().post(id, [this, next](core& here) {
@@ -118,7 +120,7 @@ houses::houses(std::size_t nodes, unsigned cores, simulation_options world,
         uids.push_back({100 + i, 100 + i});
         auto boot = [this, i, options](simulated_node& up) {
             auto made = std::make_shared<house>();
-            made->owners = std::make_unique<hand_ownership>(up, uids[i].high);
+            made->owners = std::make_unique<hand_ownership>(up, uids[i]);
             auto& network =
                 up.system().use(remoting{{.listen = {up.host(), 4000}, .insecure = true}});
             made->network = &network;
@@ -180,7 +182,30 @@ houses& houses::remove(std::size_t i) {
             --entry.owner;
         }
     }
+    for (auto& each : next.spaces[0].moving) {
+        each.to -= each.to != shard_owner::nobody && each.to > index ? 1 : 0;
+    }
     std::erase_if(next.members, [&](const member& each) { return each.uid == uids[i]; });
+    return *this;
+}
+
+houses& houses::join(std::size_t i) {
+    auto fresh = member{.uid = uids[i],
+                        .address = {node(i).host(), 4000},
+                        .roles = {},
+                        .build = {},
+                        .phase = member_phase::ready,
+                        .acceptor = uids[i]};
+    auto at = std::find_if(next.members.begin(), next.members.end(),
+                           [&](const member& each) { return uids[i] < each.uid; });
+    auto index = at - next.members.begin();
+    next.members.insert(at, fresh);
+    for (auto& entry : next.spaces[0].shards) {
+        entry.owner += entry.owner != shard_owner::nobody && entry.owner >= index ? 1 : 0;
+    }
+    for (auto& each : next.spaces[0].moving) {
+        each.to += each.to != shard_owner::nobody && each.to >= index ? 1 : 0;
+    }
     return *this;
 }
 

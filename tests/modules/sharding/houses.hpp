@@ -20,7 +20,7 @@ namespace cohort::sharding_tests {
 /// An ownership whose views, leases and fences a test makes by hand.
 class hand_ownership final : public ownership {
 public:
-    hand_ownership(simulated_node& node, std::uint64_t name);
+    hand_ownership(simulated_node& node, node_uid name);
 
     void declare(space_options space) override { spaces.push_back(std::move(space)); }
     void listen(ownership_listener& listener) override { listeners.push_back(&listener); }
@@ -108,6 +108,7 @@ struct houses {
     houses& own_all(std::size_t owner);
     houses& move(std::uint32_t shard, std::size_t to);
     houses& remove(std::size_t i);
+    houses& join(std::size_t i);
     houses& cancel_moves();
     view_ptr make();
     void publish();

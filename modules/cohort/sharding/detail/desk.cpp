@@ -13,6 +13,8 @@ namespace {
 // What waits is refused a little before its asker gives up, so that the asker hears that it was not
 // executed: two ticks of the wheel and the way between two cores.
 constexpr duration expiry_margin = std::chrono::milliseconds{4};
+// After a refusal one message goes ahead. Its refusal would be back after this time.
+constexpr duration probe_time = std::chrono::milliseconds{10};
 constexpr duration look_time = std::chrono::seconds{2};
 
 /// Whether a message that was certainly not executed is sent again. What a full queue refused is
@@ -44,7 +46,7 @@ desk::peer::peer(desk& where, node_uid who) noexcept
 
 desk::desk(sharding_state& whole, space_base& space, core& here, std::uint32_t cores)
     : whole_{whole}, space_{space}, here_{here}, gate_{*whole.gates[here.id()]},
-      stream_{here.world().random()}, lines_(space.options.shards),
+      stream_{here.world().random() | 1}, lines_(space.options.shards),
       retries_left_{static_cast<double>(whole.options.retries_max)}, seats_{here.world().random()},
       entities_max_{std::max<std::size_t>(1, space.options.entities_max / cores)},
       content_bytes_max_{space.options.content_bytes_max / cores},
@@ -125,7 +127,8 @@ void desk::requeue(backlog& rest, flight_ptr it, error why) noexcept {
     rest.bytes += it->bytes;
     whole_.waiting_bytes += static_cast<std::int64_t>(it->bytes);
     arm(*it, it->expires - expiry_margin);
-    rest.queue.insert(std::move(it));
+    auto& row = it->guest ? rest.guests : rest.queue;
+    row.insert(std::move(it));
 }
 
 void desk::send(flight_ptr it) {
@@ -184,13 +187,13 @@ void desk::expired(flight& it) noexcept {
         pump(shard);
         return;
     }
-    auto taken = dequeue(it.guest ? rest.guests : rest.queue, it);
-    auto why = taken->last.code();
-    if (taken->guest) {
-        rest.refused.note(taken->stream, taken->round);
-        give_up(std::move(taken), error{why}.with(executed::no));
+    auto why = it.last.code();
+    if (it.guest) {
+        // All of them: one that stayed would overtake this one.
+        refuse_guests(shard, why);
         return;
     }
+    auto taken = dequeue(rest.queue, it);
     auto text = "the owner of the key did not take the request in time: " +
                 std::string{name(gate_.frozen() ? errc::suspended : why)};
     give_up(std::move(taken),
@@ -202,7 +205,9 @@ void desk::refuse_guests(std::uint32_t shard, errc code) noexcept {
     auto* rest = lines_[shard].waiting.get();
     while (rest != nullptr && !rest->guests.empty()) {
         auto it = dequeue(rest->guests, *rest->guests.front());
-        rest->refused.note(it->stream, it->round);
+        if (it->stream != 0) {
+            rest->refused.note(it->stream, it->round);
+        }
         counters_.redirected.add();
         it->refuse(error{code}.with(executed::no));
     }
@@ -261,7 +266,8 @@ void desk::deliver_waiting(shard_line& line) noexcept {
 // A message may go when nothing is on its way that would then come behind it.
 bool desk::may_launch(const shard_line& line, const backlog& rest, std::int64_t next,
                       peer& to) const noexcept {
-    if (to.hosts.empty() || line.moving || rest.pause.armed()) {
+    // Entities of the time when it was this node's may still give messages back.
+    if (to.hosts.empty() || line.moving || rest.pause.armed() || line.seats != 0) {
         return false;
     }
     const auto* last = rest.flying.back();
@@ -274,11 +280,19 @@ void desk::launch_waiting(shard_line& line) noexcept {
     }
     auto& rest = *line.waiting;
     auto& to = peer_of(line.owner);
+    if (rest.probing && !rest.pause.armed()) {
+        rest.probing = false;
+        rest.attempts = 0;
+    }
     while (!rest.queue.empty() && may_launch(line, rest, rest.queue.front()->sequence, to)) {
         if (std::exchange(rest.again, false)) {
             ++rest.round;
         }
         launch(line, to, dequeue(rest.queue, *rest.queue.front()));
+        if (rest.attempts != 0 && !rest.pause.armed()) {
+            rest.probing = true;
+            here_.timers().arm(rest.pause, here_.turn_time() + probe_time);
+        }
     }
     if (!rest.queue.empty() && to.hosts.empty()) {
         look_for(to);
@@ -302,6 +316,9 @@ void desk::answered(flight& it) noexcept {
     auto& rest = *lines_[shard].waiting;
     static_cast<void>(rest.flying.take(it));
     rest.attempts = 0;
+    if (std::exchange(rest.probing, false)) {
+        here_.timers().cancel(rest.pause);
+    }
     if (!rest.queue.empty() || ours(lines_[shard])) {
         pump(shard);
     }
@@ -326,6 +343,9 @@ void desk::failed(flight& it, error why) noexcept {
         whole_.owners.look_for(epoch_ + 1);
     } else if (was_lost(code)) {
         forget_hosts(to);
+    }
+    if (std::exchange(rest.probing, false)) {
+        here_.timers().cancel(rest.pause);
     }
     rest.again = true;
     rest.last = why;
@@ -450,6 +470,8 @@ admission desk::judge(const arrival& it, error& why) {
     } else {
         return line.phase == shard_phase::serving ? admission::admit : admission::hold;
     }
+    // What is held was sent before: were it refused later, it would come back behind this one.
+    refuse_guests(it.shard, code);
     waiting(it.shard).refused.note(it.stream, it.round);
     counters_.redirected.add();
     why = error{code}.with(executed::no);

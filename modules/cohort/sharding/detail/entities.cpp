@@ -93,8 +93,8 @@ void desk::remove(seat& place) noexcept {
     counters_.bytes_out.add(place.content_bytes);
     counters_.ended.add();
     seats_.remove(place);
-    if (line.seats == 0 && line.phase == shard_phase::asleep && line.waiting) {
-        pump(shard);  // it waited for this to be activated
+    if (line.seats == 0 && line.phase != shard_phase::serving && line.waiting) {
+        pump(shard);  // what waits may have waited for this
     }
 }
 
@@ -136,29 +136,34 @@ void desk::ended(seat& place, cell& was) noexcept {
     }
 }
 
-// What no entity took goes to the shard's next owner: it stands before everything that waits.
+// What no entity took goes to the shard's next owner: it stands before everything that waits. Of
+// messages without an answer nobody knows whether they came from another node, whose later ones
+// they would follow; they are lost.
 void desk::take_back(seat& place) noexcept {
     auto& rest = waiting(place.shard);
+    auto& line = lines_[place.shard];
     auto taken = std::vector<flight_ptr>{};
     while (!place.waiting.empty()) {
         auto* node = place.waiting.take();
-        auto guest = node->type->request &&
-                     static_cast<request_message*>(node)->header.reply.core() == core_elsewhere;
-        if (guest) {
-            // Its sender keeps it, and keeps the order.
-            here_.dead_letter(node, errc::moving);
+        auto asked = node->type->request;
+        auto elsewhere =
+            asked && static_cast<request_message*>(node)->header.reply.core() == core_elsewhere;
+        if (!asked) {
+            counters_.tells_lost.add();
+            destroy_message(*node);
+        } else if (elsewhere && !ours(line)) {
+            here_.dead_letter(node, errc::moving);  // its sender keeps it, and keeps the order
         } else if (auto it = space_.wrap(*this, place.shard, place.key, node)) {
+            it->guest = elsewhere;
             taken.push_back(std::move(it));
         }
     }
     for (auto each = taken.rbegin(); each != taken.rend(); ++each) {
-        auto until = (*each)->header().deadline.at;
-        (*each)->expires =
-            until == time_point::max() ? here_.turn_time() + whole_.options.tell_wait : until;
+        (*each)->expires = (*each)->header().deadline.at;
         (*each)->sequence = --rest.oldest;
         requeue(rest, std::move(*each), errc::moving);
     }
-    lines_[place.shard].open = false;
+    line.open = false;
 }
 
 void desk::drop_mail(mail& rest, errc why) noexcept {
@@ -182,10 +187,8 @@ void desk::holds(seat& place, std::size_t bytes) noexcept {
 
 bool desk::at_rest(const seat& place) noexcept {
     const auto& actor = *here_.find(place.entity);
-    return actor.main.state == run_state::idle && actor.count == 0 &&
-           (actor.main.flags & (fiber::stopping | fiber::task_receives)) == 0 &&
-           (actor.cold == nullptr || (actor.cold->tasks == nullptr && actor.cold->children == 0 &&
-                                      actor.cold->senders.empty()));
+    return actor.at_rest() &&
+           (actor.cold == nullptr || (actor.cold->tasks == nullptr && actor.cold->children == 0));
 }
 
 void desk::stop(seat& place) noexcept { here_.keeper().stop(here_, place.entity); }

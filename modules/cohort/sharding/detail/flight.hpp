@@ -125,6 +125,7 @@ struct backlog {
     std::int64_t oldest = 0;
     std::uint32_t round = 1;
     std::uint32_t attempts = 0;
+    bool probing = false;     // one was sent again, alone: the others go when it seems to be taken
     bool again = false;       // something came back: the next that is sent begins a new round
     timer_of<backlog> pause;  // before the next attempt
     error last{errc::unavailable};

@@ -83,6 +83,7 @@ void desk::update(std::uint32_t shard, const view& now, const shard_owner& owner
     }
     if ((changed || resumes) && line.waiting) {
         line.waiting->attempts = 0;
+        line.waiting->probing = false;
         here_.timers().cancel(line.waiting->pause);
     }
 }
@@ -98,17 +99,17 @@ void desk::now_ours(std::uint32_t shard, const shard_owner& owner,
     }
     line.own_epoch = owner.own_epoch;
     if (!ours(line)) {
-        COHORT_ASSERT(line.seats == 0 || line.phase == shard_phase::elsewhere,
-                      "I1: an owner begins without entities");
         enter(line, shard_phase::asleep);
         settle_in(shard);
     }
     if (move == nullptr) {
-        if (line.phase == shard_phase::draining || line.phase == shard_phase::released) {
-            enter(line, shard_phase::asleep);  // it stays after all
-            std::erase(draining_, shard);
+        if (line.phase == shard_phase::draining && line.seats != 0) {
+            enter(line, shard_phase::serving);  // it stays after all, with what is left of it
+        } else if (line.phase == shard_phase::draining || line.phase == shard_phase::released) {
+            enter(line, shard_phase::asleep);
             settle_in(shard);
         }
+        std::erase(draining_, shard);
         return;
     }
     if (line.phase == shard_phase::released) {
@@ -243,6 +244,7 @@ void desk::begin_drain(std::uint32_t shard, std::uint64_t drain_epoch) noexcept 
 // without a cost for every message of every entity, so they are looked at once a tick.
 void desk::drain() noexcept {
     auto now = here_.turn_time();
+    auto done = std::vector<std::uint32_t>{};
     std::erase_if(draining_, [&](std::uint32_t shard) {
         auto& line = lines_[shard];
         for (auto* each = line.first; each != nullptr; each = each->next_of_shard) {
@@ -255,9 +257,12 @@ void desk::drain() noexcept {
         }
         enter(line, shard_phase::released);
         counters_.moves.add();
-        whole_.owners.release(space_.name, shard, line.drain_epoch);
+        done.push_back(shard);
         return true;
     });
+    for (auto shard : done) {
+        whole_.owners.release(space_.name, shard, lines_[shard].drain_epoch);
+    }
     if (!draining_.empty()) {
         here_.timers().arm(drain_timer_, now + wheel::tick_length);
     }

@@ -1,0 +1,365 @@
+// Three nodes send to a few entities while shards move, leases end and come back, nodes are fenced
+// or die, connections are cut, and views arrive late: all drawn from a seed. What must hold is
+// judged from what the entities did and what their senders were told.
+//
+// More seeds: COHORT_SEEDS=1,5000 test_sharding --gtest_filter=*campaign*
+
+#include <cstdlib>
+#include <random>
+
+#include <cohort/testkit/checkers/leaks.hpp>
+
+#include "houses.hpp"
+
+namespace cohort::sharding_tests {
+namespace {
+
+using silent = detail::silent;
+using diaries = sharded<diary_protocol>;
+
+constexpr std::size_t node_count = 3;
+constexpr std::uint32_t keys = 6;
+
+struct outcomes {
+    std::map<std::string, std::int64_t> sent;  // by sender and key
+    std::set<std::pair<std::string, std::int64_t>> done, not_done;
+    std::uint64_t maybe = 0;
+    bool quiet = false;
+};
+
+std::string key_of(std::uint64_t number) {
+    return houses::key_in(static_cast<std::uint32_t>(number % keys));
+}
+
+task<void> put_one(diaries all, std::string key, std::string who, outcomes* book) {
+    auto name = who + ">" + key;
+    auto number = ++book->sent[name];
+    auto answer = co_await all[key].ask<put>(3s, name, number);
+    if (answer) {
+        book->done.insert({name, number});
+    } else if (answer.error().executed() == executed::no) {
+        book->not_done.insert({name, number});
+    } else {
+        ++book->maybe;
+    }
+}
+
+behavior<silent> keep_sending(context<silent> self, diaries all, std::string who,
+                              std::uint64_t seed, outcomes* book) {
+    auto random = std::mt19937_64{seed};
+    while (!book->quiet) {
+        auto burst = random() % 4 == 0 ? 20 : 2;
+        for (int i = 0; i < burst; ++i) {
+            auto key = key_of(random());
+            if (random() % 4 == 0) {
+                auto name = who + ">" + key;
+                all[key].tell(note{name, ++book->sent[name]});
+            } else {
+                self.start(put_one(all, key, who, book));
+            }
+        }
+        co_await self.sleep(duration{static_cast<std::int64_t>(random() % 5'000'000)});
+    }
+    co_await self.sleep(5s);
+}
+
+/// Plays the cluster: one truth, which nodes hear of sooner or later.
+struct cluster_player {
+    cluster_player(houses& whole, std::uint64_t seed, outcomes& its_book)
+        : world{whole}, random{seed}, book{its_book} {
+        for (std::uint32_t shard = 0; shard < shard_count; ++shard) {
+            world.own(shard, random() % node_count);
+        }
+        tell();
+        for (std::size_t i = 0; i < node_count; ++i) {
+            send_from(i);
+        }
+    }
+
+    void send_from(std::size_t i) {
+        auto who = std::to_string(i) + "." + std::to_string(world.node(i).incarnation());
+        static_cast<void>(world.node(i).system().spawn(keep_sending, *world.at(i).all, who,
+                                                       std::uint64_t{random()}, &book));
+    }
+    /// Shows the newest view to every node, each a little later.
+    void tell() {
+        auto made = world.make();
+        for (std::size_t i = 0; i < node_count; ++i) {
+            auto late = std::chrono::microseconds{random() % (random() % 8 == 0 ? 400'000 : 5'000)};
+            world.sim.after(late, [this, i, made] {
+                if (world.node(i).up() && fenced.count(i) == 0) {
+                    world.show(i, made);
+                }
+            });
+        }
+    }
+    /// What nodes released becomes somebody else's.
+    void take_releases() {
+        bool any = false;
+        for (std::size_t i = 0; i < node_count; ++i) {
+            if (!world.node(i).up()) {
+                continue;
+            }
+            for (auto [shard, epoch] : std::exchange(world.at(i).owners->released, {})) {
+                auto& moving = world.next.spaces[0].moving;
+                auto found = std::find_if(moving.begin(), moving.end(),
+                                          [&, s = shard](auto& each) { return each.shard == s; });
+                if (found != moving.end() && found->drain_epoch == epoch) {
+                    auto to = member_number(found->to);
+                    world.own(shard, to);
+                    ++moves;
+                    any = true;
+                }
+            }
+        }
+        if (any) {
+            tell();
+        }
+    }
+    std::size_t member_number(std::uint16_t index) {
+        auto uid = world.next.members[index].uid;
+        return static_cast<std::size_t>(std::find(world.uids.begin(), world.uids.end(), uid) -
+                                        world.uids.begin());
+    }
+    bool member(std::size_t i) { return world.next.find(world.uids[i]) != nullptr; }
+    std::size_t other_member(std::size_t than) {
+        for (;;) {
+            auto i = random() % node_count;
+            if (i != than && member(i) && fenced.count(i) == 0) {
+                return i;
+            }
+        }
+    }
+
+    void move_some() {
+        for (int i = 0; i < 3; ++i) {
+            auto shard = static_cast<std::uint32_t>(random() % keys);
+            auto& moving = world.next.spaces[0].moving;
+            bool moves_already = std::any_of(moving.begin(), moving.end(),
+                                             [&](auto& each) { return each.shard == shard; });
+            auto owner = member_number(world.next.spaces[0].shards[shard].owner);
+            if (!moves_already && fenced.size() + 1 < node_count) {
+                world.move(shard, other_member(owner));
+            }
+        }
+        tell();
+    }
+    void hiccup() {
+        auto i = random() % node_count;
+        if (!world.node(i).up() || fenced.count(i) != 0) {
+            return;
+        }
+        world.at(i).owners->suspend();
+        world.sim.after(std::chrono::milliseconds{random() % 800}, [this, i] {
+            if (world.node(i).up() && fenced.count(i) == 0) {
+                world.at(i).owners->resume();
+            }
+        });
+        ++hiccups;
+    }
+    /// Its shards go to others, and it comes back under another name.
+    void fence() {
+        auto i = random() % node_count;
+        if (fenced.size() + 1 == node_count || fenced.count(i) != 0) {
+            return;
+        }
+        bool dies = random() % 2 == 0;
+        fenced.insert(i);
+        if (dies) {
+            world.sim.crash(world.node(i), random() % 2 == 0 ? simulated_world::death::process
+                                                             : simulated_world::death::machine);
+        } else {
+            world.at(i).owners->suspend();
+        }
+        world.sim.after(std::chrono::milliseconds{200 + random() % 800}, [this, i, dies] {
+            auto left = other_member(i);
+            for (std::uint32_t shard = 0; shard < shard_count; ++shard) {
+                auto& entry = world.next.spaces[0].shards[shard];
+                if (member_number(entry.owner) == i) {
+                    world.own(shard, left);
+                }
+            }
+            std::erase_if(world.next.spaces[0].moving,
+                          [&](auto& each) { return member_number(each.to) == i; });
+            world.remove(i);
+            tell();
+            auto later = std::chrono::milliseconds{100 + random() % 1000};
+            world.sim.after(later, [this, i, dies] { come_back(i, dies); });
+        });
+        ++fences;
+    }
+    void come_back(std::size_t i, bool died) {
+        world.uids[i] = {world.uids[i].high + 100, 7};
+        if (died) {
+            world.sim.restart(world.node(i));
+        } else {
+            world.at(i).owners->fence(world.uids[i].high);
+            world.at(i).owners->uid = world.uids[i];
+        }
+        fenced.erase(i);
+        world.join(i);
+        tell();
+        if (died) {
+            send_from(i);
+        }
+    }
+    void cut() {
+        auto from = random() % node_count;
+        auto to = (from + 1 + random() % 2) % node_count;
+        auto& net = world.sim.network();
+        auto a = static_cast<std::uint32_t>(from);
+        auto b = static_cast<std::uint32_t>(to);
+        net.cut(a, b);
+        world.sim.after(std::chrono::milliseconds{random() % 1500},
+                        [&net, a, b] { net.cut(a, b, false); });
+        ++cuts;
+    }
+    void step() {
+        world.sim.run_for(std::chrono::microseconds{random() % 40'000});
+        take_releases();
+        switch (random() % 16) {
+            case 0:
+            case 1:
+            case 2:
+                return move_some();
+            case 3:
+                return hiccup();
+            case 4:
+                return random() % 4 == 0 ? fence() : void();
+            case 5:
+                return random() % 2 == 0 ? cut() : void();
+            default:
+                return;
+        }
+    }
+
+    houses& world;
+    std::mt19937_64 random;
+    outcomes& book;
+    std::set<std::size_t> fenced;
+    std::uint64_t moves = 0, hiccups = 0, fences = 0, cuts = 0;
+};
+
+/// What went wrong, judged from everything that was done.
+std::string judge(const ghost& seen, const outcomes& book) {
+    auto last = std::map<std::string, std::int64_t>{};
+    auto epochs = std::map<std::string, std::uint64_t>{};
+    auto acted = std::set<std::pair<std::string, std::int64_t>>{};
+    for (const auto& each : seen.acts) {
+        auto name = each.who + " " + std::to_string(each.number);
+        if (!acted.insert({each.who, each.number}).second) {
+            return "done twice: " + name;
+        }
+        if (each.number <= std::exchange(last[each.who], each.number)) {
+            auto text = "out of order: " + name;
+            for (const auto& act : seen.acts) {
+                if (act.who == each.who && act.number + 8 > each.number &&
+                    act.number < each.number + 20) {
+                    text += "\n" + std::to_string(act.number) + " by node " +
+                            std::to_string(act.node) + " in epoch " + std::to_string(act.epoch) +
+                            " at " + std::to_string(act.at.time_since_epoch().count() / 1000) +
+                            " us" + (book.done.count({act.who, act.number}) != 0 ? ", done" : "");
+                }
+            }
+            return text;
+        }
+        if (each.epoch < std::exchange(epochs[each.key], each.epoch)) {
+            return "an older owner acted behind a newer one: " + name;
+        }
+    }
+    for (const auto& each : book.not_done) {
+        if (acted.count(each) != 0) {
+            return "was said not to be executed: " + each.first + " " + std::to_string(each.second);
+        }
+    }
+    for (const auto& each : book.done) {
+        if (acted.count(each) == 0) {
+            return "was answered and not done: " + each.first + " " + std::to_string(each.second);
+        }
+    }
+    return seen.most > 1 ? "an entity ran twice on a node" : "";
+}
+
+behavior<silent> ask_all(context<silent>, diaries all, std::string who, int* good) {
+    for (std::uint32_t key = 0; key < keys; ++key) {
+        auto answer = co_await all[key_of(key)].ask<put>(20s, who + ">" + key_of(key), 1);
+        EXPECT_TRUE(answer) << who << ": " << answer.error().message();
+        *good += answer ? 1 : 0;
+    }
+}
+
+struct totals {
+    std::uint64_t acts = 0, moves = 0, hiccups = 0, fences = 0, cuts = 0, maybe = 0, not_done = 0,
+                  retries = 0, redirected = 0;
+};
+
+void run_seed(std::uint64_t seed, totals& sums) {
+    SCOPED_TRACE("seed " + std::to_string(seed));
+    auto book = outcomes{};
+    auto world = houses{node_count, 1 + static_cast<unsigned>(seed % 2), {.seed = seed}};
+    auto player = cluster_player{world, seed, book};
+    for (int i = 0; i < 150; ++i) {
+        player.step();
+    }
+    EXPECT_EQ(judge(world.seen, book), "");
+    // Everything is well again.
+    book.quiet = true;
+    for (int i = 0; i < 100; ++i) {
+        world.sim.run_for(100ms);
+        player.take_releases();
+    }
+    player.tell();
+    world.sim.run_for(5s);
+    for (std::size_t i = 0; i < node_count; ++i) {
+        auto good = 0;
+        world.run(i, ask_all, *world.at(i).all, "last " + std::to_string(i), &good);
+        EXPECT_EQ(good, keys);
+    }
+    EXPECT_EQ(judge(world.seen, book), "");
+    auto shards = std::uint64_t{0};
+    for (std::size_t i = 0; i < node_count; ++i) {
+        auto numbers = world.at(i).shards->numbers();
+        EXPECT_EQ(numbers.waiting_bytes, 0);
+        shards += numbers.shards_owned;
+        sums.retries += numbers.retries;
+        sums.redirected += numbers.redirected;
+        EXPECT_TRUE(world.sim.stop(world.node(i)));
+    }
+    EXPECT_EQ(shards, shard_count);
+    EXPECT_EQ(leak_checker::left_by(world.sim), std::nullopt);
+    sums.acts += world.seen.acts.size();
+    sums.moves += player.moves;
+    sums.hiccups += player.hiccups;
+    sums.fences += player.fences;
+    sums.cuts += player.cuts;
+    sums.maybe += book.maybe;
+    sums.not_done += book.not_done.size();
+}
+
+TEST(sharding_campaign, keeps_order_and_one_owner_whatever_happens) {
+    auto first = std::uint64_t{1};
+    auto last = std::uint64_t{12};
+    if (const char* range = std::getenv("COHORT_SEEDS")) {
+        char* rest = nullptr;
+        first = std::strtoull(range, &rest, 10);
+        last = *rest == ',' ? std::strtoull(rest + 1, nullptr, 10) : first;
+    }
+    auto sums = totals{};
+    for (auto seed = first; seed <= last && !testing::Test::HasFailure(); ++seed) {
+        run_seed(seed, sums);
+    }
+    std::printf(
+        "acts %lu, moves %lu, suspensions %lu, fences %lu, cuts %lu, maybe %lu, not executed "
+        "%lu, sent again %lu, turned away %lu\n",
+        sums.acts, sums.moves, sums.hiccups, sums.fences, sums.cuts, sums.maybe, sums.not_done,
+        sums.retries, sums.redirected);
+    if (last - first >= 10) {
+        EXPECT_GT(sums.moves, 0U);
+        EXPECT_GT(sums.fences, 0U);
+        EXPECT_GT(sums.retries, 0U);
+        EXPECT_GT(sums.redirected, 0U);
+    }
+}
+
+}  // namespace
+}  // namespace cohort::sharding_tests
