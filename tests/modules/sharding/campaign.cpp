@@ -252,13 +252,13 @@ std::string judge(const ghost& seen, const outcomes& book) {
         }
         if (each.number <= std::exchange(last[each.who], each.number)) {
             auto text = "out of order: " + name;
+            auto number = std::int64_t{-1};
             for (const auto& act : seen.acts) {
-                if (act.who == each.who && act.number + 8 > each.number &&
-                    act.number < each.number + 20) {
-                    text += "\n" + std::to_string(act.number) + " by node " +
+                if (act.who == each.who && act.number != std::exchange(number, act.number) + 1) {
+                    text += "\nfrom " + std::to_string(act.number) + " on by node " +
                             std::to_string(act.node) + " in epoch " + std::to_string(act.epoch) +
                             " at " + std::to_string(act.at.time_since_epoch().count() / 1000) +
-                            " us" + (book.done.count({act.who, act.number}) != 0 ? ", done" : "");
+                            " us";
                 }
             }
             return text;
