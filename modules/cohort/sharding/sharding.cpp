@@ -37,6 +37,8 @@ behavior<lobby_protocol> receive_peers(context<lobby_protocol> self, sharding_st
 
 }  // namespace
 
+space_base::space_base(std::string its_name, entity_options given)
+    : name{std::move(its_name)}, options{std::move(given)} {}
 space_base::~space_base() = default;
 
 sharding_state::sharding_state(ownership& who, remoting* way, sharding_options given)

@@ -24,8 +24,7 @@ class desk;
 /// One kind of sharded entities on this node: what a desk has to know of its types.
 class space_base {
 public:
-    space_base(std::string its_name, entity_options given)
-        : name{std::move(its_name)}, options{std::move(given)} {}
+    space_base(std::string its_name, entity_options given);
     space_base(const space_base&) = delete;
     space_base& operator=(const space_base&) = delete;
     virtual ~space_base();
