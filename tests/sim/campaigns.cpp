@@ -10,6 +10,7 @@
 #include <cohort/testkit/schedule_generator.hpp>
 
 #include "kv.hpp"
+#include "protocol.hpp"
 #include "workloads.hpp"
 
 namespace cohort::sim {
@@ -144,6 +145,23 @@ TEST(campaign, finds_nothing_in_remoting) {
         auto given = make_schedule(seed, remote.limits);
         auto report = run_schedule(given, *remote.make("none"));
         ASSERT_FALSE(report.failure) << *report.failure << "\n" << given.text();
+    }
+}
+
+// Until all shards of a node that was killed have owners that serve, for a ttl of 3 s on a LAN.
+TEST(protocol, gives_the_shards_of_a_killed_node_to_others_in_time) {
+    for (auto nodes : {3U, 5U}) {
+        auto took = protocol_failovers(nodes, 1000, 1);
+        std::sort(took.begin(), took.end());
+        auto ms = [](duration length) { return static_cast<double>(length.count()) / 1e6; };
+        auto sum = duration{};
+        for (auto each : took) {
+            sum += each;
+        }
+        std::printf("%u nodes, 1000 kills: mean %.0f ms, p99 %.0f ms, most %.0f ms\n", nodes,
+                    ms(sum / 1000), ms(took[989]), ms(took.back()));
+        EXPECT_LE(took[989], 3600ms);
+        EXPECT_LE(took.back(), 4300ms);
     }
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include <cohort/cluster/view_rules.hpp>
+#include <cohort/world/assert.hpp>
 
 #include "protocol_world.hpp"
 
@@ -649,6 +650,93 @@ run_report run_protocol(const schedule& given, protocol_flavour how) {
     return out;
 }
 
+// -- failover -------------------------------------------------------------------------------------
+
+namespace {
+
+class quiet_world final : public protocol_world {
+public:
+    using protocol_world::protocol_world;
+
+    // Every shard is owned by a node that is up and serves, by its own view.
+    bool served() {
+        for (std::uint32_t i = 0; i < size(); ++i) {
+            if (host(i).node && all_owned(i)) {
+                return true;
+            }
+        }
+        return false;
+    }
+    bool settled() {
+        for (std::uint32_t i = 0; i < size(); ++i) {
+            auto& one = host(i);
+            if (!one.node || one.node->current() == nullptr ||
+                one.node->current()->members.size() != size() ||
+                !one.node->seats_held(clock(one)) || !all_owned(i)) {
+                return false;
+            }
+            for (const auto& each : one.node->current()->spaces) {
+                if (!each.moving.empty()) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+
+private:
+    bool all_owned(std::uint32_t which) {
+        const auto& view = host(which).node->current();
+        if (view == nullptr) {
+            return false;
+        }
+        for (const auto& space : view->spaces) {
+            for (const auto& shard : space.shards) {
+                if (shard.owner == shard_owner::nobody || !serves(view->members[shard.owner])) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+    bool serves(const member& owner) {
+        auto where = at(owner.address);
+        auto& one = host(*where);
+        return one.node && one.node->uid() == owner.uid && clock(one) < one.node->lease_end();
+    }
+    void happened(std::uint32_t, const register_event&) override {}
+    void sent(std::uint32_t, const control_message&) override {}
+    void stepped(std::uint32_t) override {}
+};
+
+}  // namespace
+
+std::vector<duration> protocol_failovers(std::uint32_t nodes, std::uint32_t kills,
+                                         std::uint64_t seed) {
+    auto options = register_options{};
+    auto items = space_options{};
+    items.name = "items";
+    items.shards = 64;
+    options.spaces.push_back(items);
+    auto world = quiet_world{seed, nodes, options, {.delay_max = 1ms}};
+    for (std::uint32_t i = 0; i < nodes; ++i) {
+        world.start(i);
+    }
+    auto random = keyed_random{seed};
+    auto out = std::vector<duration>{};
+    for (std::uint32_t n = 0; n < kills; ++n) {
+        COHORT_ASSERT(world.run_until([&] { return world.settled(); }, 5min), "it settles");
+        world.run_until({}, between(random.draw(1, 0, n), 6100ms, 7s));
+        auto victim = static_cast<std::uint32_t>(below(random.draw(2, 0, n), nodes));
+        world.kill(victim);
+        auto began = world.now();
+        COHORT_ASSERT(world.run_until([&] { return world.served(); }, 1min), "it is served again");
+        out.push_back(world.now() - began);
+        world.start(victim);
+    }
+    return out;
+}
+
 schedule_limits protocol_limits(protocol_flavour how) {
     auto kind = [](fault_kind one) { return 1U << static_cast<unsigned>(one); };
     auto limits = schedule_limits{};
@@ -676,24 +764,16 @@ schedule_limits protocol_limits(protocol_flavour how) {
 }
 
 std::vector<std::string> protocol_must() {
-    return {"first_view",
-            "fence_committed",
-            "suspended_resumed",
-            "suspended_fenced",
-            "guard_refused",
-            "silence_refused",
+    return {"first_view",         "fence_committed",
+            "suspended_resumed",  "suspended_fenced",
+            "guard_refused",      "silence_refused",
             "value_recovered",
-            "doomed",
-            "seat_replaced",
-            "left",
-            "owner_changed",
-            "outbid",
-            "config_moved",
-            "lease_unknown",
-            "cluster_made_again",
-            "driver_died",
-            "target_died",
-            "owner_died_while_draining"};
+
+            "seat_replaced",      "left",
+            "owner_changed",      "outbid",
+            "config_moved",       "lease_unknown",
+            "cluster_made_again", "driver_died",
+            "target_died",        "owner_died_while_draining"};
 }
 
 }  // namespace cohort::sim
