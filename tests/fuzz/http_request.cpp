@@ -36,15 +36,22 @@ struct outcome {
 
 void answer(const router& routes, request& incoming, outcome& out) {
     auto line = incoming.data().head + "|" + std::string{incoming.body()};
+    line.append("|").append(incoming.method_name()).append("|").append(incoming.target());
+    line.append("|").append(incoming.path()).append("|").append(incoming.query()).append("|");
+    line.append(std::to_string(incoming.minor_version() * 2 + (incoming.keep_alive() ? 1 : 0)));
+    line.append("|").append(std::to_string(incoming.trace().trace_low));
     for (std::size_t index = 0; index < incoming.segments(); ++index) {
         line.append("|").append(incoming.segment(index));
+    }
+    for (const auto& field : incoming.data().headers) {
+        line.append("|").append(field.name.in(incoming.data().head));
+        line.append("=").append(field.value.in(incoming.data().head));
     }
     out.requests.push_back(std::move(line));
     auto found = routes.find(incoming.method(), incoming);
     auto reply = found.what == router::match::kind::route ? ok(std::string{incoming.target()})
                                                           : problem(404, incoming.path());
     static_cast<void>(matches_etag(incoming, "\"1\""));
-    static_cast<void>(incoming.trace());
     auto composed = composer{};
     composed.append(reply, incoming.method() != HEAD, connection_after::stays, "");
     auto pieces = std::array<std::string_view, 2>{};

@@ -72,24 +72,6 @@ void detail::request_data::reset() noexcept {
     keep_alive = true;
 }
 
-std::string_view request::segment(std::size_t index) const {
-    COHORT_ASSERT(index < data_->segments.size(), "a path segment behind the last one was read");
-    return data_->segment(index);
-}
-
-std::string_view request::path(std::string_view parameter) const {
-    COHORT_ASSERT(data_->parameters != nullptr,
-                  "path parameters exist only in a request that was routed");
-    const auto& names = *data_->parameters;
-    for (std::size_t index = 0; index < names.size(); ++index) {
-        if (!names[index].empty() && names[index] == parameter) {
-            return segment(index);
-        }
-    }
-    COHORT_ASSERT(false, "the route's pattern has no parameter of this name");
-    return {};
-}
-
 std::string_view request::header(std::string_view name) const {
     for (const auto& field : data_->headers) {
         if (same_header(field.name.in(data_->head), name)) {

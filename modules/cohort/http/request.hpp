@@ -46,7 +46,7 @@ struct header_slice {
 /// What a request is made of. The head is kept as it came and everything else points into it.
 struct request_data {
     std::string head;
-    std::string decoded;  // the path's segments, decoded, one behind the other
+    std::string decoded;  // the path's segments, decoded; empty when there was nothing to decode
     std::string body;
     std::vector<header_slice> headers;
     std::vector<text_slice> segments;
@@ -63,7 +63,7 @@ struct request_data {
 
     void reset() noexcept;
     [[nodiscard]] std::string_view segment(std::size_t index) const noexcept {
-        return segments[index].in(decoded);
+        return segments[index].in(decoded.empty() ? head : decoded);
     }
 };
 
@@ -89,10 +89,25 @@ public:
 
     /// The path's segments, decoded once: `/a/b%2Fc` has the two segments `a` and `b/c`.
     [[nodiscard]] std::size_t segments() const { return data_->segments.size(); }
-    [[nodiscard]] std::string_view segment(std::size_t index) const;
+    [[nodiscard]] std::string_view segment(std::size_t index) const {
+        COHORT_ASSERT(index < data_->segments.size(),
+                      "a path segment behind the last one was read");
+        return data_->segment(index);
+    }
 
     /// The decoded segment that stands where the route's pattern says `{parameter}`.
-    [[nodiscard]] std::string_view path(std::string_view parameter) const;
+    [[nodiscard]] std::string_view path(std::string_view parameter) const {
+        COHORT_ASSERT(data_->parameters != nullptr,
+                      "path parameters exist only in a request that was routed");
+        for (std::size_t index = 0; const auto& name : *data_->parameters) {
+            if (name == parameter && !name.empty()) {
+                return segment(index);
+            }
+            ++index;
+        }
+        COHORT_ASSERT(false, "the route's pattern has no parameter of this name");
+        return {};
+    }
 
     /// The first header of that name (any case), without blanks around it; empty when there is
     /// none.

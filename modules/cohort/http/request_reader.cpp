@@ -1,6 +1,7 @@
 #include <cohort/http/request_reader.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <optional>
 #include <string>
@@ -23,6 +24,8 @@ constexpr std::size_t body_reserve_bytes_max = 64 * 1024;
 // From any chunk's line on at least these are still to come (`0`, two line ends). Beast 1.81
 // asserts it instead of asking for more.
 constexpr std::size_t chunk_tail_bytes_min = 5;
+// What a connection keeps of the last header lines that it saw.
+constexpr std::size_t repeated_bytes_max = 2048;
 
 /// A version that looks like HTTP and is not spoken here.
 bool other_version(std::string_view line) {
@@ -61,15 +64,12 @@ broken_request decode_path(std::string_view path, detail::request_data& out,
         return {};
     }
     auto escapes = path.find('%') != std::string_view::npos;
-    if (!escapes) {
-        out.decoded = path;
-    }
     for (auto begin = std::size_t{1}; begin <= path.size();) {
         if (out.segments.size() == limits.segment_count_max) {
             return {414, "the path has too many segments"};
         }
         auto end = std::min(path.find('/', begin), path.size());
-        auto at = begin;
+        auto at = out.path.offset + begin;
         auto size = end - begin;
         if (escapes) {
             at = out.decoded.size();
@@ -116,6 +116,56 @@ broken_request take_target(detail::request_data& out, const request_limits& limi
         out.path = part(out.target, target.find('/'), target.find('/') + 1);
     }
     return decode_path(path, out, limits);
+}
+
+enum class mark : std::uint8_t { other, plain, slash };
+
+// The characters of a path that is its own decoded form. What ends it is an `other` one.
+constexpr auto path_marks = [] {
+    auto table = std::array<mark, 256>{};
+    for (auto character = '!'; character <= '~'; ++character) {
+        table[static_cast<unsigned char>(character)] = mark::plain;
+    }
+    for (auto character : std::string_view{"#%?"}) {
+        table[static_cast<unsigned char>(character)] = mark::other;
+    }
+    table['/'] = mark::slash;
+    return table;
+}();
+
+mark mark_of(char character) { return path_marks[static_cast<unsigned char>(character)]; }
+
+/// Cuts the path that begins with the slash at `begin` into at most `count_max` segments; one more
+/// says that there are too many. Returns where the path ends.
+std::size_t cut_plain_path(std::string_view text, std::size_t begin, std::size_t count_max,
+                           std::vector<detail::text_slice>& segments) {
+    auto at = begin;
+    auto kind = mark::slash;
+    while (kind == mark::slash && segments.size() <= count_max) {
+        auto segment = ++at;
+        kind = mark::other;
+        while (at < text.size() && (kind = mark_of(text[at])) == mark::plain) {
+            ++at;
+        }
+        segments.push_back(
+            {static_cast<std::uint32_t>(segment), static_cast<std::uint32_t>(at - segment)});
+    }
+    if (at == begin + 1) {
+        segments.clear();  // the path "/" has none
+    }
+    return at;
+}
+
+/// Header lines that were parsed and found good, and what they mean.
+struct known_lines {
+    std::string text;  // with the empty line behind them; empty: none are known
+    std::vector<detail::header_slice> headers;  // from the beginning of `text`
+    trace_parent trace;
+    bool keep_alive = true;
+};
+
+detail::text_slice moved(detail::text_slice slice, std::size_t by) {
+    return {slice.offset + static_cast<std::uint32_t>(by), slice.size};
 }
 
 // Beast reads the syntax; this class keeps what it finds as offsets into the request's own head,
@@ -332,6 +382,8 @@ struct request_reader::machine {
     }
 
     detail::request_data& begin_request();
+    bool take_repeated(request& out);
+    void remember();
     bool take_head();
     bool take_line();
     bool take_fields();
@@ -347,6 +399,7 @@ struct request_reader::machine {
     // Bytes behind `begin` that hold no end of a line that is not known yet.
     std::size_t scanned = 0;
     header_lines lines;
+    known_lines known;
     std::optional<request> current;
     std::optional<syntax> parser;
     broken_request failure;
@@ -359,6 +412,64 @@ detail::request_data& request_reader::machine::begin_request() {
     auto& data = current.emplace().data();
     parser.emplace(data, limits);
     return data;
+}
+
+/// The usual case on a connection that stays: a GET with the header lines of the request before,
+/// byte for byte. They were looked at then. Whatever is odd about the request line is left to the
+/// steps below, which find out what it is.
+bool request_reader::machine::take_repeated(request& out) {
+    constexpr auto verb = std::string_view{"GET "};
+    constexpr auto version = std::string_view{" HTTP/1.1\r\n"};
+    auto text = unread();
+    if (known.text.empty() || !text.starts_with(verb) ||
+        text.size() <= verb.size() + version.size() + known.text.size() ||
+        text[verb.size()] != '/') {
+        return false;
+    }
+    auto& data = out.data();
+    if (!data.head.empty()) {
+        data.reset();
+    }
+    auto path_end = cut_plain_path(text.substr(0, limits.line_bytes_max + 2), verb.size(),
+                                   limits.segment_count_max, data.segments);
+    auto line_size = path_end + version.size();
+    if (data.segments.size() > limits.segment_count_max || line_size > limits.line_bytes_max + 2 ||
+        text.substr(path_end, version.size()) != version ||
+        !text.substr(line_size).starts_with(known.text)) {
+        data.segments.clear();
+        return false;
+    }
+    data.head.append(text.data(), line_size + known.text.size());
+    for (const auto& each : known.headers) {
+        data.headers.push_back({moved(each.name, line_size), moved(each.value, line_size)});
+    }
+    data.method_name = {0, static_cast<std::uint32_t>(verb.size() - 1)};
+    data.target = data.path = {static_cast<std::uint32_t>(verb.size()),
+                               static_cast<std::uint32_t>(path_end - verb.size())};
+    data.trace = known.trace;
+    data.keep_alive = known.keep_alive;
+    consume(data.head.size());
+    return true;
+}
+
+/// Keeps the header lines of the current request for `take_repeated`. What they mean depends on
+/// the version of the request line and on nothing else of it.
+void request_reader::machine::remember() {
+    const auto& data = current->data();
+    auto line_size = data.head.find('\n') + 1;
+    auto text = std::string_view{data.head}.substr(line_size);
+    if (!parser->is_done() || data.minor_version != 1 || text.size() > repeated_bytes_max ||
+        text == known.text) {
+        return;
+    }
+    known.text = text;
+    known.headers.clear();
+    for (const auto& each : data.headers) {
+        known.headers.push_back(
+            {moved(each.name, 0 - line_size), moved(each.value, 0 - line_size)});
+    }
+    known.trace = data.trace;
+    known.keep_alive = data.keep_alive;
 }
 
 /// The common case: a head that is here whole and has nothing odd in its lines goes to Beast in one
@@ -452,6 +563,7 @@ bool request_reader::machine::check_head() {
     data.keep_alive = parser->keep_alive();
     expectation = parser->expects_continue() && !parser->is_done() && begin == end;
     at = phase::body;
+    remember();
     return true;
 }
 
@@ -545,6 +657,10 @@ void request_reader::commit(std::size_t size) {
 request_reader::state request_reader::next(request& out) {
     auto& self = *machine_;
     auto ready = self.failure.status == 0;
+    if (ready && self.at == machine::phase::line && self.take_repeated(out)) {
+        self.skipped_blank_line = false;
+        return state::request;
+    }
     if (ready && self.at == machine::phase::line) {
         ready = self.take_head() || (self.failure.status == 0 && self.take_line());
     }

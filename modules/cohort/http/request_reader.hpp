@@ -34,6 +34,8 @@ struct broken_request {
 ///     reader.commit(co_await stream.read_some(room));
 ///     while (reader.next(incoming) == request_reader::state::request) { ... }
 ///
+/// A client that repeats its header lines, as all do that keep a connection, has them parsed once.
+///
 /// After the first broken request nothing that follows is looked at. Refused, because peers read
 /// them in different ways (request smuggling): a length beside a transfer coding, lists of lengths,
 /// codings other than `chunked`, bare line feeds, folded headers, control characters.
@@ -53,7 +55,8 @@ public:
     /// Says that `size` bytes of the room from `prepare` were filled.
     void commit(std::size_t size);
 
-    /// Takes the next whole request out of the buffer. `broken` stays, `out` is then left alone.
+    /// Takes the next whole request out of the buffer; without one `out` is left empty or alone.
+    /// `broken` stays.
     [[nodiscard]] state next(request& out);
 
     /// Why `next` says `broken`.

@@ -242,6 +242,60 @@ TEST(request_reader, tells_once_that_the_client_waits_for_continue) {
     EXPECT_EQ(read_one("GET / HTTP/1.0\r\nExpect: tea\r\n\r\n").minor_version(), 0);
 }
 
+TEST(request_reader, reads_header_lines_that_repeat_as_it_read_them_first) {
+    auto lines = std::string{
+        "Host: h\r\nX: 1\r\n"
+        "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n"};
+    auto out = read_all("GET /first HTTP/1.1\r\n" + lines + "GET /a//b%41 HTTP/1.1\r\n" + lines +
+                        "GET /a//b HTTP/1.1\r\n" + lines + "GET / HTTP/1.1\r\n" + lines +
+                        "GET /last HTTP/1.1\r\nHost: h\r\nX: 2\r\nConnection: close\r\n\r\n");
+    ASSERT_EQ(out.requests.size(), 5u) << out.failure.reason;
+    for (std::size_t index = 0; index < 4; ++index) {
+        EXPECT_EQ(out.requests[index].header("X"), "1");
+        EXPECT_EQ(out.requests[index].trace().span, 0x00f067aa0ba902b7u);
+        EXPECT_TRUE(out.requests[index].keep_alive());
+    }
+    EXPECT_EQ(out.requests[1].segment(2), "bA");
+    EXPECT_EQ(out.requests[2].target(), "/a//b");
+    ASSERT_EQ(out.requests[2].segments(), 3u);
+    EXPECT_EQ(out.requests[2].segment(1), "");
+    EXPECT_EQ(out.requests[2].segment(2), "b");
+    EXPECT_EQ(out.requests[3].segments(), 0u);
+    EXPECT_EQ(out.requests[4].header("X"), "2");
+    EXPECT_FALSE(out.requests[4].trace());
+    EXPECT_FALSE(out.requests[4].keep_alive());
+}
+
+TEST(request_reader, holds_requests_with_repeated_header_lines_to_the_same_limits) {
+    auto limits = request_limits{.line_bytes_max = 40, .segment_count_max = 3};
+    auto first = std::string{"GET /a HTTP/1.1\r\nHost: h\r\n\r\n"};
+    auto status = [&](const std::string& line, std::size_t requests) {
+        auto out = read_all(first + line + "\r\nHost: h\r\n\r\n" + first, limits);
+        EXPECT_EQ(out.requests.size(), requests) << line;
+        return out.failure.status;
+    };
+    EXPECT_EQ(status("GET /a/b/c HTTP/1.1", 3), 0);
+    EXPECT_EQ(status("GET /a/b/ HTTP/1.1", 3), 0);
+    EXPECT_EQ(status("GET /a/b/c/d HTTP/1.1", 1), 414);
+    EXPECT_EQ(status("GET /a/b/c/ HTTP/1.1", 1), 414);
+    EXPECT_EQ(status("GET /" + std::string(26, 'k') + " HTTP/1.1", 3), 0);
+    EXPECT_EQ(status("GET /" + std::string(27, 'k') + " HTTP/1.1", 1), 414);
+    EXPECT_EQ(status("GET /a HTTP/1.1 ", 1), 400);
+    EXPECT_EQ(status("GET /a  HTTP/1.1", 1), 400);
+    EXPECT_EQ(status("GET /a HTTP/1.2", 1), 505);
+    EXPECT_EQ(status("GET /\x7f HTTP/1.1", 1), 400);
+    EXPECT_EQ(status("GET a HTTP/1.1", 1), 400);
+}
+
+TEST(request_reader, knows_no_header_lines_that_mean_something_else_in_another_version) {
+    auto out = read_all(
+        "GET /a HTTP/1.0\r\nX: 1\r\n\r\nGET /b HTTP/1.0\r\nX: 1\r\n\r\n"
+        "GET /c HTTP/1.1\r\nX: 1\r\n\r\n");
+    ASSERT_EQ(out.requests.size(), 2u);
+    EXPECT_FALSE(out.requests[1].keep_alive());
+    EXPECT_EQ(out.failure.reason, "there must be one Host header");
+}
+
 TEST(request_reader, says_where_the_stream_stands) {
     EXPECT_TRUE(read_all("GET").inside_request);
     EXPECT_TRUE(read_all("GET / HTTP/1.1\r\nHost: h\r\n").inside_request);
@@ -313,16 +367,21 @@ rc::Gen<std::string> any_request() {
         auto pick = [](std::vector<std::string> from) {
             return *rc::gen::elementOf(std::move(from));
         };
-        auto text =
-            pick({"GET", "PUT", "HEAD", "get", "OPTIONS"}) + " " +
-            pick({"/", "/a/b", "/k/%41%2f", "/x?y", "http://h/p", "/%zz"}) + " " +
-            (*rc::gen::inRange(0, 20) == 0 ? pick({"HTTP/2.0", "HTTP/1.2", "HTTP"}) : "HTTP/1.1") +
-            "\r\n";
+        auto text = pick({"GET", "GET", "PUT", "HEAD", "get", "OPTIONS"}) + " " +
+                    pick({"/", "/a/b", "/a//", "//", "/k/%41%2f", "/x?y", "/x#y", "http://h/p",
+                          "/%zz", "/a b", "*", "/\x7f", "/\xff"}) +
+                    " " +
+                    (*rc::gen::inRange(0, 10) == 0
+                         ? pick({"HTTP/1.0", "HTTP/1.0", "HTTP/2.0", "HTTP/1.2", "HTTP"})
+                         : "HTTP/1.1") +
+                    "\r\n";
         text += "Host: h\r\n";
         for (int count = *rc::gen::inRange(0, 4); count > 0; --count) {
             text += pick({"A: b\r\n", "Connection: close\r\n",
                           "X-Long: " + std::string(50, 'v') + "\r\n", "Expect: 100-continue\r\n",
-                          "A: b\r\n", "Cookie: a=b; c=d\r\n"});
+                          "A: b\r\n", "Cookie: a=b; c=d\r\n",
+                          "traceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+                          "\r\n"});
         }
         if (*rc::gen::inRange(0, 15) == 0) {
             text += pick({"bad\n", " fold\r\n", "A : b\r\n", "Host: i\r\n", "A: \x01\r\n"});
@@ -341,22 +400,37 @@ rc::Gen<std::string> any_request() {
     });
 }
 
+/// Requests of which about half have the header lines of the one before.
 rc::Gen<std::string> any_stream() {
-    return rc::gen::map(rc::gen::container<std::vector<std::string>>(any_request()),
-                        [](auto parts) {
-                            auto all = std::string{};
-                            for (auto& part : parts) {
-                                all += part;
-                            }
-                            return all;
-                        });
+    return rc::gen::exec([] {
+        auto all = std::string{};
+        auto lines = std::string{};
+        for (int count = *rc::gen::inRange(0, 12); count > 0; --count) {
+            auto next = *any_request();
+            auto line_end = next.find("\r\n") + 2;
+            if (lines.empty() || *rc::gen::arbitrary<bool>()) {
+                lines = next.substr(line_end);
+            }
+            all += next.substr(0, line_end) + lines;
+        }
+        return all;
+    });
 }
 
 std::vector<std::string> summary(const read_outcome& out) {
     auto lines = std::vector<std::string>{};
     for (const auto& incoming : out.requests) {
         auto line = incoming.data().head + "|" + std::string{incoming.body()} + "|" +
-                    std::string{incoming.path()} + "|" + std::to_string(incoming.keep_alive());
+                    std::string{incoming.target()} + "|" + std::string{incoming.path()} + "|" +
+                    std::string{incoming.query()} + "|" + std::string{incoming.method_name()} +
+                    std::string{name(incoming.method())} +
+                    std::to_string(incoming.minor_version()) +
+                    std::to_string(incoming.keep_alive()) + "|" +
+                    std::to_string(incoming.trace().trace_low);
+        for (const auto& field : incoming.data().headers) {
+            line.append("|").append(field.name.in(incoming.data().head));
+            line.append("=").append(field.value.in(incoming.data().head));
+        }
         for (std::size_t index = 0; index < incoming.segments(); ++index) {
             line += "|" + std::string{incoming.segment(index)};
         }
