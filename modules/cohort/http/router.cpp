@@ -1,6 +1,7 @@
 #include <cohort/http/router.hpp>
 
 #include <algorithm>
+#include <cstring>
 
 namespace cohort {
 namespace {
@@ -14,7 +15,25 @@ bool parameter_like(std::string_view segment) {
     return segment.find_first_of("{}") != std::string_view::npos;
 }
 
+// By length first: most segments of other lengths are told apart without being looked at.
+int compare(std::string_view left, std::string_view right) noexcept {
+    return left.size() != right.size() ? (left.size() < right.size() ? -1 : 1)
+                                       : std::memcmp(left.data(), right.data(), left.size());
+}
+
 }  // namespace
+
+std::uint32_t router::node::literal(std::string_view segment) const noexcept {
+    for (std::size_t low = 0, high = literals.size(); low < high;) {
+        auto middle = (low + high) / 2;
+        auto order = compare(segment, literals[middle].first);
+        if (order == 0) {
+            return literals[middle].second;
+        }
+        (order < 0 ? high : low) = order < 0 ? middle : middle + 1;
+    }
+    return none;
+}
 
 std::uint32_t router::new_node(std::string_view pattern) {
     auto& fresh = nodes_.emplace_back();
@@ -39,12 +58,15 @@ result<std::uint32_t> router::child(std::uint32_t at, std::string_view segment,
         if (parameter != none && (!last || nodes_[parameter].has_children())) {
             return conflict(parameter);
         }
-        auto known = nodes_[at].literals.find(segment);
-        if (known != nodes_[at].literals.end()) {
-            return known->second;
+        if (auto known = nodes_[at].literal(segment); known != none) {
+            return known;
         }
         auto made = new_node(pattern);
-        nodes_[at].literals.emplace(segment, made);
+        auto& literals = nodes_[at].literals;
+        auto behind = std::find_if(literals.begin(), literals.end(), [segment](const auto& each) {
+            return compare(segment, each.first) < 0;
+        });
+        literals.emplace(behind, segment, made);
         return made;
     }
     for (const auto& [text, literal] : nodes_[at].literals) {
@@ -134,9 +156,8 @@ router::match router::find(method verb, const request& incoming) const {
     const auto* at = &nodes_.front();
     for (std::size_t index = 0; index < data.segments.size(); ++index) {
         auto segment = data.segment(index);
-        auto literal = at->literals.find(segment);
-        if (literal != at->literals.end()) {
-            at = &nodes_[literal->second];
+        if (auto literal = at->literal(segment); literal != none) {
+            at = &nodes_[literal];
         } else if (at->parameter != none && !segment.empty()) {
             at = &nodes_[at->parameter];
         } else {

@@ -3,9 +3,9 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
-#include <map>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <cohort/http/method.hpp>
@@ -46,13 +46,15 @@ private:
     static constexpr std::uint32_t none = 0xffff'ffff;
 
     struct node {
-        std::map<std::string, std::uint32_t, std::less<>> literals;
+        std::vector<std::pair<std::string, std::uint32_t>> literals;  // by length, then bytes
         std::uint32_t parameter = none;  // the child that stands for any segment
         std::string parameter_name;      // of that child
         std::string pattern;             // the first that led here, for the refusals' sentences
         std::array<std::uint32_t, method_count> routes{};
         std::vector<std::string> parameters;
         std::string allow;
+        /// The child behind a literal segment, or `none`.
+        [[nodiscard]] std::uint32_t literal(std::string_view segment) const noexcept;
         [[nodiscard]] bool has_children() const { return !literals.empty() || parameter != none; }
     };
 
