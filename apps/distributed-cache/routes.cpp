@@ -26,8 +26,14 @@ response answer_item(const request& incoming, const cached_item& item, bool hit,
     if (matches_etag(incoming, tag)) {
         return not_modified(tag).header("Age", age(stored_for)).header(status);
     }
-    auto type = item.text ? "text/plain; charset=utf-8" : "application/octet-stream";
-    return ok(item.content, type).header("ETag", tag).header("Age", age(stored_for)).header(status);
+    auto type = item.text ? header_value{"text/plain; charset=utf-8"}
+                          : header_value{"application/octet-stream"};
+    return response{200}
+        .header("Content-Type", type)
+        .header("ETag", tag)
+        .header("Age", age(stored_for))
+        .header(status)
+        .body(item.content);
 }
 
 task<response> ask_and_answer(request incoming, const cache_routes* routes) {
@@ -48,11 +54,11 @@ cache_routes::cache_routes(entities& table, const std::string& node_name)
 
 eventual_response answer_get(request incoming, const cache_routes* routes) {
     auto key = incoming.path("key");
-    if (auto checked = check_key(key); !checked) {
-        return problem(checked.error());
-    }
     if (const auto* item = routes->items->peek(key)) {
         return answer_item(incoming, *item, true, *routes);
+    }
+    if (auto checked = check_key(key); !checked) {
+        return problem(checked.error());
     }
     return ask_and_answer(std::move(incoming), routes);
 }

@@ -1,8 +1,6 @@
 #include <cohort/http/caching.hpp>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
 
 namespace cohort {
 namespace {
@@ -79,13 +77,7 @@ std::string cache_status(std::string_view what, std::string_view node) {
 
 }  // namespace
 
-std::string etag(std::uint64_t version) {
-    auto text = std::array<char, 18>{};
-    text[0] = '"';
-    auto* last = std::to_chars(text.data() + 1, text.data() + 17, version, 16).ptr;
-    *last++ = '"';
-    return {text.data(), last};
-}
+number_value etag(std::uint64_t version) { return number_value::quoted(version); }
 
 bool matches_etag(const request& incoming, std::string_view tag) {
     auto found = false;
@@ -94,9 +86,9 @@ bool matches_etag(const request& incoming, std::string_view tag) {
     return found;
 }
 
-std::string age(duration since_stored) {
+number_value age(duration since_stored) {
     auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_stored).count();
-    return std::to_string(std::max<std::int64_t>(seconds, 0));
+    return number_value::decimal(static_cast<std::uint64_t>(std::max<std::int64_t>(seconds, 0)));
 }
 
 std::string cache_hit(std::string_view node) { return cache_status("hit", node); }

@@ -12,49 +12,43 @@ namespace {
 // What a connection keeps of its output string between two batches.
 constexpr std::size_t kept_text_bytes = 16 * 1024;
 
-std::string_view status_line(int status) noexcept {
-    // The answers of a busy server; the others are put together.
-    switch (status) {
-        case 200:
-            return "HTTP/1.1 200 OK\r\n";
-        case 204:
-            return "HTTP/1.1 204 No Content\r\n";
-        case 304:
-            return "HTTP/1.1 304 Not Modified\r\n";
-        case 404:
-            return "HTTP/1.1 404 Not Found\r\n";
-        case 503:
-            return "HTTP/1.1 503 Service Unavailable\r\n";
-        default:
-            return {};
-    }
-}
-
-std::string_view connection_line(connection_after after) noexcept {
-    switch (after) {
-        case connection_after::stays:
-            return {};
-        case connection_after::stays_explicitly:
-            return "Connection: keep-alive\r\n";
-        case connection_after::closes:
-            return "Connection: close\r\n";
-    }
-    return {};
-}
-
-// More than a status line and a length line with their numbers.
-constexpr std::size_t fixed_bytes_max = 128;
-
-char* put(char* to, std::string_view text) noexcept {
-    if (!text.empty()) {
-        std::memcpy(to, text.data(), text.size());
-    }
-    return to + text.size();
-}
+using detail::put;
 
 char* put(char* to, std::uint64_t number) noexcept {
     return std::to_chars(to, to + 20, number).ptr;
 }
+
+/// The answers of a busy server are whole literals, whose length the compiler knows.
+char* put_status(char* to, int status) noexcept {
+    switch (status) {
+        case 200:
+            return put(to, "HTTP/1.1 200 OK\r\n");
+        case 204:
+            return put(to, "HTTP/1.1 204 No Content\r\n");
+        case 304:
+            return put(to, "HTTP/1.1 304 Not Modified\r\n");
+        case 404:
+            return put(to, "HTTP/1.1 404 Not Found\r\n");
+        default:
+            to = put(put(to, "HTTP/1.1 "), static_cast<std::uint64_t>(status));
+            return put(put(put(to, " "), reason_phrase(status)), "\r\n");
+    }
+}
+
+char* put_connection(char* to, connection_after after) noexcept {
+    switch (after) {
+        case connection_after::stays:
+            return to;
+        case connection_after::stays_explicitly:
+            return put(to, "Connection: keep-alive\r\n");
+        case connection_after::closes:
+            return put(to, "Connection: close\r\n");
+    }
+    return to;
+}
+
+// More than a status line with the longest phrase, a length line and a connection line.
+constexpr std::size_t fixed_bytes_max = 160;
 
 }  // namespace
 
@@ -91,30 +85,21 @@ void composer::append(const response& answer, bool with_body, connection_after a
     auto bodiless = data.status == 204 || data.status == 304;
     auto sends_body = with_body && !bodiless;
     auto shares_body = sends_body && data.shared.size() >= shared_bytes_min;
-    auto line = status_line(data.status);
-    auto phrase = line.empty() ? reason_phrase(data.status) : std::string_view{};
     auto lines = data.lines.view();
     auto copied = sends_body && !shares_body ? body : std::string_view{};
 
     // Room for the most that this can be, written once, and what is left over given back.
     auto before = text_.size();
-    auto* to =
-        text_.extend(fixed_bytes_max + phrase.size() + date.size() + lines.size() + copied.size());
+    auto* to = text_.extend(fixed_bytes_max + date.size() + lines.size() + copied.size());
     const auto* start = to;
-    if (!line.empty()) {
-        to = put(to, line);
-    } else {
-        to = put(to, "HTTP/1.1 ");
-        to = put(to, static_cast<std::uint64_t>(data.status));
-        to = put(put(put(to, " "), phrase), "\r\n");
-    }
+    to = put_status(to, data.status);
     to = put(put(to, date), lines);
     if (!bodiless) {
         to = put(to, "Content-Length: ");
         to = put(to, static_cast<std::uint64_t>(body.size()));
         to = put(to, "\r\n");
     }
-    to = put(put(put(to, connection_line(after)), "\r\n"), copied);
+    to = put(put(put_connection(to, after), "\r\n"), copied);
     text_.truncate(before + static_cast<std::size_t>(to - start));
     if (shares_body) {
         shared_.push_back({text_.size(), data.shared});

@@ -1,6 +1,7 @@
 #include <cohort/http/response.hpp>
 
 #include <algorithm>
+#include <charconv>
 #include <cstdint>
 #include <cstring>
 #include <stdexcept>
@@ -13,14 +14,11 @@ namespace {
 constexpr std::size_t kept_text_bytes = 4096;
 constexpr std::size_t reason_bytes_max = 512;
 
-constexpr bool control(char character) noexcept {
-    auto byte = static_cast<unsigned char>(character);
-    return byte < 0x20 || byte == 0x7f;
-}
+// A copy up to here costs less than counting one user more and one less.
+constexpr std::size_t copied_bytes_max = 512;
 
 bool printable_slowly(std::string_view text) noexcept {
-    return std::none_of(text.begin(), text.end(),
-                        [](char character) { return control(character) && character != '\t'; });
+    return std::none_of(text.begin(), text.end(), detail::breaks_a_value);
 }
 
 // Answers pass here several times a microsecond: eight characters at a time, and only where one of
@@ -55,21 +53,31 @@ bool printable(std::string_view text) noexcept {
     return (suspicious & (each * 0x80)) == 0 || printable_slowly(text);
 }
 
-void check_value(std::string_view name, std::string_view value) {
+}  // namespace
+
+void detail::check_value(std::string_view name, std::string_view value) {
     if (!printable(value)) {
         throw std::invalid_argument("the value of response header " + std::string{name} +
                                     " holds a control character");
     }
 }
 
-char* put(char* to, std::string_view text) noexcept {
-    if (!text.empty()) {
-        std::memcpy(to, text.data(), text.size());
-    }
-    return to + text.size();
+number_value number_value::decimal(std::uint64_t number) noexcept {
+    auto out = number_value{};
+    auto* begin = out.text_.data();
+    out.size_ = static_cast<std::uint8_t>(std::to_chars(begin, begin + 20, number).ptr - begin);
+    return out;
 }
 
-}  // namespace
+number_value number_value::quoted(std::uint64_t number) noexcept {
+    auto out = number_value{};
+    auto* begin = out.text_.data();
+    *begin = '"';
+    auto* last = std::to_chars(begin + 1, begin + 17, number, 16).ptr;
+    *last++ = '"';
+    out.size_ = static_cast<std::uint8_t>(last - begin);
+    return out;
+}
 
 header_name header_name::checked(std::string_view text) {
     if (!detail::is_token(text)) {
@@ -84,7 +92,7 @@ header_name header_name::checked(std::string_view text) {
 }
 
 header_line::header_line(header_name name, std::string_view value) {
-    check_value(name.text(), value);
+    detail::check_value(name.text(), value);
     text_.append(name.text()).append(": ").append(value).append("\r\n");
 }
 
@@ -100,22 +108,25 @@ void detail::response_data::reset() noexcept {
     stream.reset();
 }
 
-response& response::header(header_name name, std::string_view value) & {
-    check_value(name.text(), value);
-    auto* to = data_->lines.extend(name.text().size() + value.size() + 4);
-    put(put(put(put(to, name.text()), ": "), value), "\r\n");
-    return *this;
-}
-
 response& response::body(std::string content) & {
     data_->shared = bytes{};
     data_->text = std::move(content);
     return *this;
 }
 
-response& response::body(bytes content) & {
+response& response::body(bytes&& content) & {
     data_->text.clear();
     data_->shared = std::move(content);
+    return *this;
+}
+
+response& response::body(const bytes& content) & {
+    if (content.size() > copied_bytes_max) {
+        return body(bytes{content});
+    }
+    data_->shared = bytes{};
+    data_->text.clear();
+    data_->text.append(content.view());
     return *this;
 }
 
@@ -132,11 +143,11 @@ std::string_view response::header(std::string_view name) const {
     return {};
 }
 
-response ok(bytes content, std::string_view content_type) {
+response ok(bytes content, header_value content_type) {
     return response{200}.header("Content-Type", content_type).body(std::move(content));
 }
 
-response ok(std::string content, std::string_view content_type) {
+response ok(std::string content, header_value content_type) {
     return response{200}.header("Content-Type", content_type).body(std::move(content));
 }
 
@@ -144,13 +155,13 @@ response created() { return response{201}; }
 
 response no_content() { return response{204}; }
 
-response not_modified(std::string_view etag) { return response{304}.header("ETag", etag); }
+response not_modified(header_value etag) { return response{304}.header("ETag", etag); }
 
 response problem(int status, std::string_view reason) {
     auto out = response{status};
     auto& text = out.data().text;
     text.assign(reason.substr(0, reason_bytes_max));
-    std::replace_if(text.begin(), text.end(), control, ' ');
+    std::replace_if(text.begin(), text.end(), detail::is_control, ' ');
     text.push_back('\n');
     out.header("Content-Type", "text/plain; charset=utf-8");
     return out;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstring>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -32,6 +33,17 @@ struct response_data {
     }
 };
 
+/// Throws `std::invalid_argument` when a value holds a control character.
+void check_value(std::string_view name, std::string_view value);
+
+/// Copies `text` to `to` and returns where it ends.
+inline char* put(char* to, std::string_view text) noexcept {
+    if (!text.empty()) {
+        std::memcpy(to, text.data(), text.size());
+    }
+    return to + text.size();
+}
+
 }  // namespace detail
 
 /// An answer. A move-only handle of 8 bytes, composed on the wire by hand; length, date and
@@ -42,14 +54,22 @@ class response {
 public:
     explicit response(int status = 200) { data_->status = status; }
 
-    /// Adds a header. A name that is no token, or a header that is the server's business, does not
-    /// compile.
+    /// Adds a header. A name that is no token, a header that is the server's business and a literal
+    /// with a control character do not compile.
     ///
     /// Errors: throws `std::invalid_argument` when the value holds a control character (a line
     ///         break would let it write headers of its own). The server answers 500 and none of it
     ///         reaches the wire.
-    response& header(header_name name, std::string_view value) &;
-    response&& header(header_name name, std::string_view value) && {
+    response& header(header_name name, header_value value) & {
+        if (!value.checked()) {
+            detail::check_value(name.text(), value.text());
+        }
+        using detail::put;
+        auto* to = data_->lines.extend(name.text().size() + value.text().size() + 4);
+        put(put(put(put(to, name.text()), ": "), value.text()), "\r\n");
+        return *this;
+    }
+    response&& header(header_name name, header_value value) && {
         return std::move(header(name, value));
     }
     /// Adds a header that was checked before.
@@ -59,11 +79,14 @@ public:
     }
     response&& header(const header_line& line) && { return std::move(header(line)); }
 
-    /// Replaces the body. A shared body goes to the socket without a copy when it is large.
+    /// Replaces the body. A shared body goes to the socket without a copy when it is large, and is
+    /// not even shared when it is so short that a copy costs less.
     response& body(std::string content) &;
-    response& body(bytes content) &;
+    response& body(bytes&& content) &;
+    response& body(const bytes& content) &;
     response&& body(std::string content) && { return std::move(body(std::move(content))); }
-    response&& body(bytes content) && { return std::move(body(std::move(content))); }
+    response&& body(bytes&& content) && { return std::move(body(std::move(content))); }
+    response&& body(const bytes& content) && { return std::move(body(content)); }
 
     /// Closes the connection behind this answer.
     response& close() & {
@@ -87,15 +110,14 @@ private:
 };
 
 /// 200 with a body of that type.
-[[nodiscard]] response ok(bytes content,
-                          std::string_view content_type = "application/octet-stream");
+[[nodiscard]] response ok(bytes content, header_value content_type = "application/octet-stream");
 [[nodiscard]] response ok(std::string content,
-                          std::string_view content_type = "text/plain; charset=utf-8");
+                          header_value content_type = "text/plain; charset=utf-8");
 
 /// 201, 204, 304: there is nothing to say in a body.
 [[nodiscard]] response created();
 [[nodiscard]] response no_content();
-[[nodiscard]] response not_modified(std::string_view etag);
+[[nodiscard]] response not_modified(header_value etag);
 
 /// A failure with its reason in one line of text. Control characters of the reason become blanks.
 [[nodiscard]] response problem(int status, std::string_view reason);

@@ -9,6 +9,8 @@
 namespace cohort {
 namespace {
 
+using namespace std::literals;
+
 std::string composed(const response& answer, bool with_body = true,
                      connection_after after = connection_after::stays) {
     auto out = composer{};
@@ -67,18 +69,26 @@ TEST(response, repeats_a_line_that_was_checked_once) {
 
 TEST(response, refuses_headers_that_would_write_headers_of_their_own) {
     auto answer = response{};
-    EXPECT_THROW(answer.header("A", "b\r\nSet-Cookie: c"), std::invalid_argument);
-    EXPECT_THROW(answer.header("A", "b\n"), std::invalid_argument);
-    EXPECT_THROW(answer.header("A", std::string_view("\0", 1)), std::invalid_argument);
+    EXPECT_THROW(answer.header("A", "b\r\nSet-Cookie: c"sv), std::invalid_argument);
+    EXPECT_THROW(answer.header("A", "b\n"sv), std::invalid_argument);
+    EXPECT_THROW(answer.header("A", "\0"sv), std::invalid_argument);
     EXPECT_THROW(header_line("A", "b\n"), std::invalid_argument);
     for (auto name : {"A: b\r\nC", "", "A B", "content-length", "Connection"}) {
         EXPECT_THROW(static_cast<void>(header_name::checked(name)), std::invalid_argument) << name;
     }
-    EXPECT_THROW(static_cast<void>(ok("x", "text/html\r\nA: b")), std::invalid_argument);
+    EXPECT_THROW(static_cast<void>(ok("x", "text/html\r\nA: b"sv)), std::invalid_argument);
     EXPECT_TRUE(answer.data().lines.empty());
     answer.header(header_name::checked("X-Tab"), "a\tb");
     EXPECT_EQ(answer.header("x-tab"), "a\tb");
     EXPECT_EQ(answer.header("x-other"), "");
+}
+
+TEST(response, writes_numbers_as_values) {
+    EXPECT_EQ(number_value::decimal(0), "0");
+    EXPECT_EQ(number_value::decimal(~std::uint64_t{0}), "18446744073709551615");
+    EXPECT_EQ(number_value::quoted(0), "\"0\"");
+    EXPECT_EQ(number_value::quoted(~std::uint64_t{0}), "\"ffffffffffffffff\"");
+    EXPECT_EQ(response{}.header("Age", number_value::decimal(17)).header("age"), "17");
 }
 
 TEST(response, tells_a_failure_in_one_line) {

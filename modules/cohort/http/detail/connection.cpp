@@ -12,14 +12,14 @@ constexpr std::string_view continue_answer = "HTTP/1.1 100 Continue\r\n\r\n";
 }  // namespace
 
 std::string_view server_core::date_at(core& here) {
-    auto elapsed = here.turn_time() - date_read;
-    if (elapsed >= date_valid) {
-        date_wall = here.world().wall_now();
+    if (here.turn_time() - date_read >= date_valid) {
+        auto wall = here.world().wall_now();
         date_read = here.turn_time();
-        auto second = std::chrono::floor<std::chrono::seconds>(date_wall);
-        date_valid = std::chrono::seconds{1} - (date_wall - second);
+        date_valid =
+            std::chrono::seconds{1} - (wall - std::chrono::floor<std::chrono::seconds>(wall));
+        date_text = date.at(wall);
     }
-    return date.at(date_wall);
+    return date_text;
 }
 
 void server_core::drain() {

@@ -36,7 +36,7 @@ struct server_core {
     std::uint32_t streams = 0;  // answers that are being made while they are sent
 
     date_line date;
-    wall_time date_wall{};
+    std::string_view date_text;  // of `date`
     time_point date_read{};
     duration date_valid{};
 
