@@ -1,6 +1,9 @@
 #include <distributed-cache/entities.hpp>
 
 #include <boost/unordered/unordered_flat_set.hpp>
+
+// Keys are short: hashing one takes less time than calling the library.
+#define XXH_INLINE_ALL
 #include <xxhash.h>
 
 namespace cohort {
