@@ -2,6 +2,8 @@
 
 #include <boost/unordered/unordered_flat_set.hpp>
 
+#include <array>
+
 // Keys are short: hashing one takes less time than calling the library.
 #define XXH_INLINE_ALL
 #include <xxhash.h>
@@ -11,15 +13,17 @@ namespace cohort {
 /// A key's line in its core's table. Lines stand in the order in which they were made or passed
 /// over.
 struct entity_seat::entry {
+    // What a read looks at stands together.
     std::string key;
+    std::optional<cached_item> known;
+    time_point peeked{};
+    bool at_rest = false;  // nothing happens to `known` before the next message
+    bool used = false;     // since it was made or passed over
+    bool leaving = false;  // was told to leave; not in the order any more
     handle entity;
     entry* newer = nullptr;
     entry* older = nullptr;
-    const std::optional<cached_item>* known = nullptr;
-    time_point peeked{};
     std::size_t content_bytes = 0;
-    bool used = false;     // since it was made or passed over
-    bool leaving = false;  // was told to leave; not in the order any more
 };
 
 namespace {
@@ -63,10 +67,10 @@ public:
     ~entity_table() { COHORT_ASSERT(seats_.empty(), "entities end before their table"); }
 
     void deliver(core& here, std::string_view key, message* node) {
-        auto found = seats_.find(key);
-        if (found != seats_.end()) {
-            (*found)->used = true;
-            here.deliver((*found)->entity, node);
+        if (auto* seat = find(key)) {
+            seat->used = true;
+            seat->at_rest = false;
+            here.deliver(seat->entity, node);
             return;
         }
         if (!owner_) {
@@ -82,22 +86,16 @@ public:
     }
 
     const cached_item* peek(core& here, std::string_view key) {
-        auto found = seats_.find(key);
-        if (found == seats_.end() || (*found)->leaving) {
+        auto* seat = find(key);
+        // The entity runs on this thread and does nothing before its next message, so nothing
+        // stands between what it knows and this read.
+        if (seat == nullptr || !seat->at_rest || !seat->known || !seat->known->present) {
             return nullptr;
         }
-        auto& seat = **found;
-        // One thread runs both, and what the entity does next is up to its next message: nothing
-        // stands between it and this read.
-        const auto* actor = here.find(seat.entity);
-        if (actor == nullptr || !actor->at_rest() || seat.known == nullptr || !*seat.known ||
-            !(*seat.known)->present) {
-            return nullptr;
-        }
-        seat.used = true;
-        seat.peeked = here.turn_time();
+        seat->used = true;
+        seat->peeked = here.turn_time();
         counters_.hits.add();
-        return &**seat.known;
+        return &*seat->known;
     }
 
     void remove(entry& gone) noexcept {
@@ -110,6 +108,9 @@ public:
         content_bytes_ -= gone.content_bytes;
         counters_.bytes_out.add(gone.content_bytes);
         counters_.ended.add();
+        if (auto*& recent = recent_of(gone.key); recent == &gone) {
+            recent = nullptr;
+        }
         seats_.erase(&gone);
         delete &gone;
     }
@@ -147,6 +148,24 @@ private:
     /// A popular key gets many requests at once, and each is answered in well under a microsecond.
     static constexpr std::uint16_t mailbox_limit = 20'000;
     static constexpr int second_chances_max = 8;
+    static constexpr std::size_t recent_max = 4096;
+
+    entry*& recent_of(std::string_view key) noexcept {
+        return recent_[seats_.hash_function()(key) % recent_max];
+    }
+    /// The key's line or null. The table has room for every key, so nothing of it is in the
+    /// processor's caches; the lines that were found last are kept where they are.
+    entry* find(std::string_view key) noexcept {
+        auto*& recent = recent_of(key);
+        if (recent == nullptr || recent->key != key) {
+            auto found = seats_.find(key);
+            if (found == seats_.end()) {
+                return nullptr;
+            }
+            recent = *found;
+        }
+        return recent;
+    }
 
     handle start(core& here, std::string_view key) {
         auto made = std::make_unique<entry>();
@@ -180,6 +199,7 @@ private:
         auto& seat = *oldest_;
         unlink(seat);
         seat.leaving = true;
+        seat.at_rest = false;
         ++leaving_;
         leaving_bytes_ += seat.content_bytes;
         counters_.evicted.add();
@@ -200,6 +220,7 @@ private:
     cache_origin& origin_;
     entities_options share_;
     boost::unordered_flat_set<entry*, key_hash, key_equal> seats_;
+    std::array<entry*, recent_max> recent_{};  // by hash
     entry* newest_ = nullptr;
     entry* oldest_ = nullptr;
     std::size_t leaving_ = 0;
@@ -217,8 +238,10 @@ entity_seat::~entity_seat() {
 
 const std::string& entity_seat::key() const noexcept { return entry_->key; }
 
-void entity_seat::shows(const std::optional<cached_item>& known) noexcept {
-    entry_->known = &known;
+std::optional<cached_item>& entity_seat::known() const noexcept { return entry_->known; }
+
+void entity_seat::rests(bool nothing_waits) noexcept {
+    entry_->at_rest = nothing_waits && !entry_->leaving;
 }
 
 time_point entity_seat::peeked() const noexcept { return entry_->peeked; }

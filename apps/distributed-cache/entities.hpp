@@ -60,9 +60,12 @@ public:
     ~entity_seat();
 
     [[nodiscard]] const std::string& key() const noexcept;
-    /// Shows where the entity keeps what it knows, for `entities::peek`. It lives as long as the
-    /// seat.
-    void shows(const std::optional<cached_item>& known) noexcept;
+    /// What the origin holds, as far as the entity knows; nothing before the first answer. Only the
+    /// entity writes it.
+    [[nodiscard]] std::optional<cached_item>& known() const noexcept;
+    /// Says, before the entity waits for a message, whether none waits for it: then what it knows
+    /// is shown to `entities::peek`, until a message comes.
+    void rests(bool nothing_waits) noexcept;
     /// When the entity was last read by `entities::peek`.
     [[nodiscard]] time_point peeked() const noexcept;
     /// Says how much content the entity holds from now on.
@@ -99,8 +102,8 @@ public:
     }
 
     /// What the entity of a key would answer to a `get_item` now, without a message: when it is an
-    /// entity of this core, is at rest and knows the key's content. Null whenever that is not sure;
-    /// then ask. Counts as a request.
+    /// entity of this core, waits for messages while there are none, and knows the key's content.
+    /// Null whenever that is not sure; then ask. Counts as a request.
     ///
     /// Ownership: lives until the caller suspends.
     [[nodiscard]] const cached_item* peek(std::string_view key);

@@ -27,9 +27,6 @@ cached_item absent(time_point now) {
     return item;
 }
 
-/// What the origin holds, as far as the entity knows; nothing before the first answer.
-using known_item = std::optional<cached_item>;
-
 task<result<cached_item>> load(context<item_protocol> self, std::string key, cache_origin* origin,
                                deadline until) {
     auto row = co_await origin->load(std::move(key), origin->sole_owner(), until);
@@ -49,13 +46,13 @@ behavior<item_protocol> cache_entity(context<item_protocol> self, entity_seat gi
     // A local, so that the table forgets the entity before it has ended, not after.
     auto seat = std::move(given);
     auto& counters = seat.counters();
-    auto known = known_item{};
-    seat.shows(known);
+    auto& known = seat.known();
     auto leaving = false;
     for (;;) {
         auto wait = leaving                    ? duration::zero()
                     : known && !known->present ? times.absent
                                                : times.idle;
+        seat.rests(cell_of(self).head == nullptr);
         auto message = co_await self.receive_for(wait);
         // A read without a message is a request too: the time counts from the last one.
         while (!message && self.turn_time() < seat.peeked() + wait) {

@@ -284,6 +284,32 @@ TEST(entities, show_nothing_of_a_key_that_lives_on_another_core) {
     EXPECT_EQ(shown, 1);
 }
 
+TEST(entities, tell_many_keys_apart) {
+    auto cache = cache_node{{.times = {.idle = std::chrono::seconds{10}}}, 1};
+    cache.run([&]() -> task<void> {
+        for (auto round = 0; round < 3; ++round) {
+            for (auto number = 0; number < 1500; ++number) {
+                auto key = fmt::format("key{}", number);
+                if (round == 0) {
+                    auto stored = co_await cache.put(key, key);
+                    CO_ASSERT_TRUE(stored);
+                }
+                const auto* known = cache.items().peek(key);
+                CO_ASSERT_TRUE(known != nullptr);
+                CO_ASSERT_EQ(known->content, std::string_view{key});
+            }
+        }
+    });
+    cache.node().run_for(std::chrono::seconds{11});
+    EXPECT_EQ(cache.figures().entities, 0U);
+    cache.run([&]() -> task<void> {
+        EXPECT_EQ(cache.items().peek("key7"), nullptr);
+        auto found = co_await cache.get("key7");
+        CO_ASSERT_TRUE(found);
+        EXPECT_EQ(found->content, "key7");
+    });
+}
+
 TEST(entities, stay_while_they_are_read_without_messages) {
     auto cache = cache_node{{.times = {.idle = std::chrono::seconds{10}}}, 1};
     cache.run([&]() -> task<void> {
