@@ -70,6 +70,11 @@ struct alignas(64) cell {
 
     [[nodiscard]] handle address() const noexcept { return handle::of(position, main.generation); }
     [[nodiscard]] bool alive() const noexcept { return root != nullptr || cold != nullptr; }
+    /// Whether it waits for a message while there is none and nothing keeps it from taking one: a
+    /// message that came now would be the next thing that it looks at.
+    [[nodiscard]] bool at_rest() const noexcept {
+        return main.state == run_state::idle && (main.flags & fiber::slow_delivery) == 0;
+    }
 };
 static_assert(sizeof(cell) == 64, "a slot is one cache line");
 
