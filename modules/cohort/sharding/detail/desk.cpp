@@ -260,7 +260,6 @@ void desk::deliver_waiting(shard_line& line) noexcept {
     while (rest.flying.empty() && !rest.queue.empty()) {
         hand_over(rest.queue);
     }
-    rest.again = rest.again && !rest.queue.empty();
 }
 
 // A message may go when nothing is on its way that would then come behind it.
@@ -270,8 +269,10 @@ bool desk::may_launch(const shard_line& line, const backlog& rest, std::int64_t 
     if (to.hosts.empty() || line.moving || rest.pause.armed() || line.seats != 0) {
         return false;
     }
+    // What flies behind one that was turned away is turned away as well; in a newer round than its
+    // own, what is sent now would come before it.
     const auto* last = rest.flying.back();
-    return last == nullptr || (last->to == line.owner && last->sequence < next);
+    return last == nullptr || (!rest.again && last->to == line.owner && last->sequence < next);
 }
 
 void desk::launch_waiting(shard_line& line) noexcept {
@@ -285,9 +286,6 @@ void desk::launch_waiting(shard_line& line) noexcept {
         rest.attempts = 0;
     }
     while (!rest.queue.empty() && may_launch(line, rest, rest.queue.front()->sequence, to)) {
-        if (std::exchange(rest.again, false)) {
-            ++rest.round;
-        }
         launch(line, to, dequeue(rest.queue, *rest.queue.front()));
         if (rest.attempts != 0 && !rest.pause.armed()) {
             rest.probing = true;
@@ -302,6 +300,7 @@ void desk::launch_waiting(shard_line& line) noexcept {
 void desk::launch(shard_line& line, peer& to, flight_ptr it) noexcept {
     auto& rest = *line.waiting;
     auto& out = *it;
+    rest.round += std::exchange(rest.again, false) ? 1 : 0;
     out.to = to.uid;
     out.round = rest.round;
     arm(out, out.expires);
