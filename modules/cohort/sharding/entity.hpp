@@ -33,9 +33,7 @@ public:
     [[nodiscard]] const std::string& key() const noexcept { return place_->key; }
     [[nodiscard]] std::uint32_t shard() const noexcept { return place_->shard; }
     /// The fence of this owner's writes: it grows with every change of the shard's owner.
-    [[nodiscard]] std::uint64_t epoch() const noexcept {
-        return place_->at->own_epoch(place_->shard);
-    }
+    [[nodiscard]] std::uint64_t epoch() const noexcept { return place_->own_epoch; }
     /// Says how much content the entity holds from now on; counted against the space's limit.
     void holds(std::size_t content_bytes) const noexcept {
         place_->at->holds(*place_, content_bytes);

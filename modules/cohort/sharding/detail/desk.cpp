@@ -464,6 +464,8 @@ admission desk::judge(const arrival& it, error& why) {
         code = errc::stale_epoch;
     } else if (line.phase == shard_phase::draining || line.phase == shard_phase::released) {
         code = errc::moving;
+    } else if (it.epoch < line.own_epoch) {
+        code = errc::stale_epoch;  // sent to an earlier owner: too late
     } else if (gate_.frozen()) {
         code = errc::suspended;
     } else {

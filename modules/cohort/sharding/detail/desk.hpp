@@ -94,9 +94,6 @@ public:
     /// The coroutine of an entity is gone; what is left in its mailbox is taken over.
     void ended(seat& place, cell& was) noexcept;
     void holds(seat& place, std::size_t content_bytes) noexcept;
-    [[nodiscard]] std::uint64_t own_epoch(std::uint32_t shard) const noexcept {
-        return lines_[shard].own_epoch;
-    }
     /// What an idle entity has published, if it may be shown now.
     [[nodiscard]] const void* published(std::uint32_t shard, std::string_view key) noexcept;
 
@@ -139,6 +136,11 @@ private:
     [[nodiscard]] static bool ours(const shard_line& line) noexcept {
         return line.phase != shard_phase::elsewhere;
     }
+    /// Whether the entities of a shard are those of its owner of today. Those from before a fence
+    /// may take a while to end, and this node may own the shard again by then.
+    [[nodiscard]] static bool of_today(const shard_line& line) noexcept {
+        return ours(line) && line.first != nullptr && line.first->own_epoch == line.own_epoch;
+    }
     [[nodiscard]] backlog& waiting(std::uint32_t shard);
     [[nodiscard]] bool closing() const noexcept;
 
@@ -177,6 +179,7 @@ private:
     void update(std::uint32_t shard, const view& now, const shard_owner& owner,
                 const shard_move* move) noexcept;
     void now_ours(std::uint32_t shard, const shard_owner& owner, const shard_move* move) noexcept;
+    void refuse_late_guests(std::uint32_t shard) noexcept;
     void now_elsewhere(std::uint32_t shard, const view& now) noexcept;
     void enter(shard_line& line, shard_phase phase) noexcept;
     void settle_in(std::uint32_t shard) noexcept;

@@ -43,6 +43,7 @@ void desk::deliver(std::uint32_t shard, std::string_view key, message* node) {
     auto& place = seats_.add(key);
     place.at = this;
     place.shard = shard;
+    place.own_epoch = line.own_epoch;
     place.used_at = tick_;
     place.swept_at = tick_;
     place.next_of_shard = line.first;
@@ -127,7 +128,7 @@ void desk::ended(seat& place, cell& was) noexcept {
     auto& line = lines_[place.shard];
     auto goes_on = line.phase == shard_phase::serving ||
                    (line.phase == shard_phase::draining && here_.turn_time() < line.drain_until);
-    if (goes_on) {
+    if (goes_on && of_today(line)) {
         holds(place, 0);
         start(place);
     } else {
@@ -151,7 +152,7 @@ void desk::take_back(seat& place) noexcept {
         if (!asked) {
             counters_.tells_lost.add();
             destroy_message(*node);
-        } else if (elsewhere && !ours(line)) {
+        } else if (elsewhere && !of_today(line)) {
             here_.dead_letter(node, errc::moving);  // its sender keeps it, and keeps the order
         } else if (auto it = space_.wrap(*this, place.shard, place.key, node)) {
             it->guest = elsewhere;

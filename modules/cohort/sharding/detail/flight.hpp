@@ -47,8 +47,9 @@ public:
     std::int64_t sequence = 0;
     std::size_t bytes = 0;     // while it is counted as waiting
     node_uid to;               // who was sent it, while it is on its way
-    std::uint64_t stream = 0;  // of a guest: who sent it, and in which round
+    std::uint64_t stream = 0;  // of a guest: who sent it, in which round and by which view
     std::uint32_t round = 0;
+    std::uint64_t epoch = 0;
     std::uint32_t shard;
     bool guest = false;             // came from another node, and is not sent on
     error last{errc::unavailable};  // why it had to wait

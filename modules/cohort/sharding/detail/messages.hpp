@@ -234,6 +234,7 @@ bool take_in(desk& at, received<Host>& message) {
             it->guest = true;
             it->stream = whole.head.stream;
             it->round = whole.head.round;
+            it->epoch = whole.head.epoch;
             at.hold(std::move(it));
             break;
         }

@@ -49,6 +49,7 @@ struct seat {
     mail waiting;  // what came while the entity was ending
     const void* published = nullptr;
     std::size_t content_bytes = 0;
+    std::uint64_t own_epoch = 0;  // of the shard when the seat was made
     std::uint32_t shard = 0;
     std::uint32_t used_at = 0;  // by the desk's coarse clock
     std::uint32_t swept_at = 0;

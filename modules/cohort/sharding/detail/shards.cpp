@@ -100,10 +100,11 @@ void desk::now_ours(std::uint32_t shard, const shard_owner& owner,
     line.own_epoch = owner.own_epoch;
     if (!ours(line)) {
         enter(line, shard_phase::asleep);
+        refuse_late_guests(shard);
         settle_in(shard);
     }
     if (move == nullptr) {
-        if (line.phase == shard_phase::draining && line.seats != 0) {
+        if (line.phase == shard_phase::draining && of_today(line)) {
             enter(line, shard_phase::serving);  // it stays after all, with what is left of it
         } else if (line.phase == shard_phase::draining || line.phase == shard_phase::released) {
             enter(line, shard_phase::asleep);
@@ -121,6 +122,19 @@ void desk::now_ours(std::uint32_t shard, const shard_owner& owner,
         line.drain_epoch = move->drain_epoch;
     } else {
         begin_drain(shard, move->drain_epoch);
+    }
+}
+
+// What was sent to an earlier owner, which may have been this node under another name, comes too
+// late: its sender may have sent more to others since.
+void desk::refuse_late_guests(std::uint32_t shard) noexcept {
+    auto& line = lines_[shard];
+    auto* each = line.waiting ? line.waiting->guests.front() : nullptr;
+    for (; each != nullptr; each = each->next) {
+        if (each->epoch < line.own_epoch) {
+            refuse_guests(shard, errc::stale_epoch);
+            return;
+        }
     }
 }
 
