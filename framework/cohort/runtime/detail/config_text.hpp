@@ -22,7 +22,8 @@ inline constexpr unsigned config_depth_max = 16;
 [[nodiscard]] std::string print_config_value(const config_option& option,
                                              const config_value& value);
 
-/// Text for one line of a report: control bytes are replaced, and it is cut after `bytes_max` bytes.
+/// Text for one line of a report: control bytes are replaced, and it is cut after `bytes_max`
+/// bytes.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t bytes_max = 200);
 
 /// The candidate that is most similar, or nothing when none is near.
