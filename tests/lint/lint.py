@@ -23,6 +23,7 @@ MODULES = {
     "cluster": ["discovery", "tls", "remoting"],
     "sharding": ["discovery", "tls", "remoting", "cluster"],
     "http": [],
+    "cluster_routes": ["discovery", "tls", "remoting", "cluster", "http"],
     "management": ["http"],
 }
 # Linked privately, so a consumer may not have them: no business of a public header.

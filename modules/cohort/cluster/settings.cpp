@@ -9,7 +9,7 @@ const config_key<std::string> cluster_name{.name = "cluster.name",
                                            .fallback = defaults.name,
                                            .help = "nodes of another cluster are refused"};
 const config_key<std::vector<std::string>> seeds{
-    .name = "cluster.seeds",
+    .name = "cluster.seed_nodes",
     .help = "host:port of the nodes that found the cluster, in the same order on every node"};
 const config_key<duration> ttl{.name = "cluster.ttl",
                                .fallback = defaults.times.ttl,
@@ -67,7 +67,7 @@ result<cluster_options> make_cluster_options(const config& values) {
     for (const auto& text : values.get(seeds)) {
         auto read = endpoint::parse(text);
         if (!read) {
-            return error{errc::invalid, "cluster.seeds: \"" + text + "\" is no host:port: " +
+            return error{errc::invalid, "cluster.seed_nodes: \"" + text + "\" is no host:port: " +
                                             std::string{read.error().text()}};
         }
         out.seeds.push_back(std::move(*read));

@@ -5,7 +5,7 @@
 
 namespace cohort {
 
-/// Declares the cluster's options: `cluster.name`, `cluster.seeds`, `cluster.ttl` and the like.
+/// Declares the cluster's options: `cluster.name`, `cluster.seed_nodes`, `cluster.ttl` and so on.
 void add_cluster_options(config_schema& schema);
 /// The same without the name and the seeds, for programs that have options of their own for them.
 void add_cluster_tuning(config_schema& schema);

@@ -1,4 +1,4 @@
-#include <cohort/cluster/routes.hpp>
+#include <cohort/cluster_routes/cluster_routes.hpp>
 
 #include <gtest/gtest.h>
 

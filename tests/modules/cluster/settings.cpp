@@ -27,7 +27,7 @@ TEST(cluster_settings, have_the_defaults_of_the_protocol) {
 
 TEST(cluster_settings, are_read) {
     auto options =
-        options_of({"--cluster.name=shop", "--cluster.seeds=a:1,b:2", "--cluster.ttl=5s",
+        options_of({"--cluster.name=shop", "--cluster.seed_nodes=a:1,b:2", "--cluster.ttl=5s",
                     "--cluster.renew=800ms", "--cluster.guard=200ms", "--cluster.roles=cache,web",
                     "--cluster.build=1.2", "--cluster.voters=3", "--cluster.join_time=10s"});
     ASSERT_TRUE(options);
@@ -43,9 +43,10 @@ TEST(cluster_settings, are_read) {
 }
 
 TEST(cluster_settings, name_a_seed_that_is_misspelt) {
-    auto options = options_of({"--cluster.seeds=10.0.0.1:2551,10.0.0.2"});
+    auto options = options_of({"--cluster.seed_nodes=10.0.0.1:2551,10.0.0.2"});
     ASSERT_FALSE(options);
-    EXPECT_TRUE(options.error().text().starts_with("cluster.seeds: \"10.0.0.2\" is no host:port"));
+    EXPECT_TRUE(
+        options.error().text().starts_with("cluster.seed_nodes: \"10.0.0.2\" is no host:port"));
 }
 
 TEST(cluster_metrics, are_there_before_the_node_is_a_member) {

@@ -181,8 +181,12 @@ void desk::holds(seat& place, std::size_t bytes) noexcept {
     for (int tries = 0; tries < second_chances_max && content_bytes_ > content_bytes_max_;
          ++tries) {
         if (!evict_one()) {
-            return;
+            break;
         }
+    }
+    if (content_bytes_ > content_bytes_max_) {  // what holds it is busy, perhaps this very entity
+        here_.timers().cancel(sweep_timer_);
+        here_.timers().arm(sweep_timer_, here_.turn_time() + wheel::tick_length);
     }
 }
 
@@ -222,6 +226,8 @@ bool desk::evict_one() noexcept {
 // order stays as it was.
 void desk::sweep() noexcept {
     auto now = here_.turn_time();
+    while (content_bytes_ > content_bytes_max_ && evict_one()) {
+    }
     auto tick = std::max<duration>(space_.options.idle / ticks_of_idleness, wheel::tick_length);
     if (now >= next_tick_) {
         ++tick_;
@@ -240,7 +246,8 @@ void desk::sweep() noexcept {
             stop(*place);
         }
     }
-    here_.timers().arm(sweep_timer_, left == 0 ? now + wheel::tick_length : next_tick_);
+    auto soon = left == 0 || content_bytes_ > content_bytes_max_;
+    here_.timers().arm(sweep_timer_, soon ? now + wheel::tick_length : next_tick_);
 }
 
 const void* desk::published(std::uint32_t shard, std::string_view key) noexcept {

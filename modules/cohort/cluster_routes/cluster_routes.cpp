@@ -1,4 +1,4 @@
-#include <cohort/cluster/routes.hpp>
+#include <cohort/cluster_routes/cluster_routes.hpp>
 
 #include <algorithm>
 #include <array>
@@ -104,6 +104,7 @@ std::string show_view(const view_ptr& now, node_uid self, node_standing standing
     if (now != nullptr) {
         out += ",\"cluster\":" + quoted(now->cluster_id) +
                ",\"epoch\":" + std::to_string(now->epoch) +
+               ",\"config\":" + std::to_string(now->config) +
                ",\"seats\":" + std::to_string(now->voters.size()) + ",\"members\":" +
                list(now->members, [&](const member& each) { return show(each, *now); });
     }
