@@ -2,7 +2,8 @@
 
 namespace cohort {
 
-void write_cache_metrics(metrics_writer& out, const entities& items, const cache_origin& origin) {
+void write_cache_metrics(metrics_writer& out, const cache_items& items,
+                         const cache_origin& origin) {
     auto count = [&out](std::string_view name, std::string_view help, std::uint64_t value,
                         const metric_labels& labels = {}) {
         out.counter(name, help, labels, value);

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <distributed-cache/cache_items.hpp>
 #include <distributed-cache/cache_origin.hpp>
-#include <distributed-cache/entities.hpp>
 
 #include <cohort/http/metrics.hpp>
 #include <cohort/runtime/metrics.hpp>
@@ -11,6 +11,6 @@ namespace cohort {
 /// What the cache did, as metrics; a collector of the node's registry.
 ///
 /// Thread: any.
-void write_cache_metrics(metrics_writer& out, const entities& items, const cache_origin& origin);
+void write_cache_metrics(metrics_writer& out, const cache_items& items, const cache_origin& origin);
 
 }  // namespace cohort

@@ -38,7 +38,7 @@ error refusal(const write_fence& owner) {
 }  // namespace
 
 cache_origin::cache_origin(world& around, cache_origin_options options, std::vector<lane> lanes)
-    : world_{around}, sole_owner_{std::move(options.sole_owner)}, waiting_max_{options.waiting_max},
+    : world_{around}, waiting_max_{options.waiting_max},
       lane_by_key_{is_postgres(options.database.address)},
       counters_{std::move(options.database.counters)}, lanes_{std::move(lanes)} {}
 
@@ -63,19 +63,8 @@ result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
         }
         lanes.push_back({std::move(*connection), around.start_worker(std::move(name))});
     }
-    auto opened = std::unique_ptr<cache_origin>{
+    return std::unique_ptr<cache_origin>{
         new cache_origin{around, std::move(options), std::move(lanes)}};
-    if (opened->sole_owner_) {
-        auto owners = std::span{&*opened->sole_owner_, 1};
-        auto refused = opened->lanes_.front().connection->activate(owners, time_point::max());
-        if (!refused) {
-            return std::move(refused).error();
-        }
-        if (!refused->empty()) {
-            return refusal(refused->front());
-        }
-    }
-    return opened;
 }
 
 cache_origin::lane& cache_origin::for_write(std::string_view key) noexcept {
@@ -85,11 +74,6 @@ cache_origin::lane& cache_origin::for_write(std::string_view key) noexcept {
 
 cache_origin::lane& cache_origin::for_read(std::string_view key) noexcept {
     return lane_by_key_ ? for_write(key) : lanes_.back();
-}
-
-const write_fence& cache_origin::sole_owner() const {
-    COHORT_ASSERT(sole_owner_, "the origin was opened without a sole owner");
-    return *sole_owner_;
 }
 
 template <class T, class Call>

@@ -22,9 +22,6 @@ namespace cohort {
 
 struct cache_origin_options {
     origin_options database;
-    /// The right of a node that owns every key. Activated by `open`; a node of a cluster leaves it
-    /// empty and activates what it comes to own.
-    std::optional<write_fence> sole_owner = write_fence{.space = "cache", .shard = 0, .epoch = 1};
     /// Calls that wait for the database at once; one more is refused.
     std::uint32_t waiting_max = 4096;
 };
@@ -58,9 +55,6 @@ public:
                                    deadline until);
     task<result<void>> erase(std::string key, write_fence owner, deadline until);
 
-    /// `cache_origin_options::sole_owner`, which must have been given.
-    [[nodiscard]] const write_fence& sole_owner() const;
-
     /// Statements that ran.
     [[nodiscard]] const origin_counters& counters() const noexcept { return *counters_; }
     [[nodiscard]] std::uint32_t waiting() const noexcept { return waiting_; }
@@ -83,7 +77,6 @@ private:
     [[nodiscard]] lane& for_read(std::string_view key) noexcept;
 
     world& world_;
-    std::optional<write_fence> sole_owner_;
     std::uint32_t waiting_max_;
     bool lane_by_key_;
     std::shared_ptr<origin_counters> counters_;

@@ -1,6 +1,6 @@
 #include <distributed-cache/entity.hpp>
 
-#include <distributed-cache/entities.hpp>
+#include <distributed-cache/cache_items.hpp>
 
 #include <simdjson.h>
 
@@ -16,96 +16,118 @@ bool is_text(std::string_view content) {
            simdjson::validate_utf8(content.data(), content.size());
 }
 
-cached_item present(bytes content, row_version version, time_point now) {
-    auto text = is_text(content.view());
-    return {std::move(content), version, now, true, text, false};
-}
+/// What an entity knows about its key: nothing before the first answer of the origin, and nothing
+/// after a write whose outcome is unknown.
+class known_item {
+public:
+    explicit known_item(entity_context<item_protocol> self) noexcept : self_{self} {}
 
-cached_item absent(time_point now) {
-    auto item = cached_item{};
-    item.since = now;
-    return item;
-}
+    [[nodiscard]] bool known() const noexcept { return item_ || absent_since_; }
+    [[nodiscard]] bool absent() const noexcept { return absent_since_.has_value(); }
 
-task<result<cached_item>> load(context<item_protocol> self, std::string key, cache_origin* origin,
-                               deadline until) {
-    auto row = co_await origin->load(std::move(key), origin->sole_owner(), until);
+    void present(bytes content, row_version version) {
+        auto text = is_text(content.view());
+        absent_since_.reset();
+        item_ = shown_item{std::move(content), version, self_.now(), text, self_.epoch()};
+        self_.holds(item_->content.size());
+        self_.publish(*item_);
+    }
+    void missing() {
+        forget();
+        absent_since_ = self_.now();
+    }
+    void forget() noexcept {
+        self_.unpublish();
+        self_.holds(0);
+        item_.reset();
+        absent_since_.reset();
+    }
+    /// That a key does not exist is remembered for a short time only.
+    void expire(duration after) noexcept {
+        if (absent_since_ && self_.now() - *absent_since_ >= after) {
+            absent_since_.reset();
+        }
+    }
+
+    [[nodiscard]] cached_item answer(bool hit, const std::string& owner) const {
+        if (!item_) {
+            return {.hit = hit, .epoch = self_.epoch(), .owner = owner};
+        }
+        return {item_->content, item_->version, self_.now() - item_->since, true, item_->text, hit,
+                item_->epoch,   owner};
+    }
+
+private:
+    entity_context<item_protocol> self_;
+    std::optional<shown_item> item_;
+    std::optional<time_point> absent_since_;
+};
+
+task<result<void>> load(entity_context<item_protocol> self, cache_items* items, known_item* known,
+                        deadline until) {
+    auto row = co_await items->origin().load(self.key(), items->fence(self), until);
     if (row) {
-        co_return present(std::move(row->content), row->version, self.now());
+        known->present(std::move(row->content), row->version);
+    } else if (row.error() == errc::not_found) {
+        known->missing();
+    } else {
+        co_return std::move(row).error();
     }
-    if (row.error() == errc::not_found) {
-        co_return absent(self.now());
+    co_return result<void>{};
+}
+
+// What the origin holds after a write that perhaps took place nobody knows.
+void failed_write(known_item& known, const error& why) {
+    if (why.executed() != executed::no) {
+        known.forget();
     }
-    co_return std::move(row).error();
 }
 
 }  // namespace
 
-behavior<item_protocol> cache_entity(context<item_protocol> self, entity_seat given,
-                                     cache_origin* origin, entity_times times) {
-    // A local, so that the table forgets the entity before it has ended, not after.
-    auto seat = std::move(given);
-    auto& counters = seat.counters();
-    auto& known = seat.known();
-    auto leaving = false;
+behavior<item_protocol> cache_entity(entity_context<item_protocol> self, cache_items* items) {
+    auto known = known_item{self};
+    auto& counters = items->counters();
     for (;;) {
-        auto wait = leaving                    ? duration::zero()
-                    : known && !known->present ? times.absent
-                                               : times.idle;
-        seat.rests(cell_of(self).head == nullptr);
-        auto message = co_await self.receive_for(wait);
-        // A read without a message is a request too: the time counts from the last one.
-        while (!message && self.turn_time() < seat.peeked() + wait) {
-            message = co_await self.receive_for(seat.peeked() + wait - self.turn_time());
-        }
-        if (!message) {
-            // Nothing waits in the mailbox and nothing can come before the seat is given up.
-            co_return;
-        }
-        if (known && !known->present && self.turn_time() - known->since >= times.absent) {
-            known.reset();
-        }
-        if (auto get = message->get_if<get_item>()) {
-            auto hit = known.has_value();
+        auto message = co_await self.receive();
+        known.expire(items->times().absent);
+        if (auto get = message.get_if<get_item>()) {
+            auto hit = known.known();
             (hit ? counters.hits : counters.misses).add();
             if (!hit) {
-                auto loaded = co_await load(self, seat.key(), origin, get.deadline());
+                auto loaded = co_await load(self, items, &known, get.deadline());
                 if (!loaded) {
                     counters.failed.add();
                     get.reply(std::move(loaded).error());
                     continue;
                 }
-                known = std::move(*loaded);
-                seat.holds(known->content.size());
             }
-            auto answer = *known;
-            answer.hit = hit;
-            get.reply(std::move(answer));
-        } else if (auto put = message->get_if<put_item>()) {
+            get.reply(known.answer(hit, items->node_name()));
+        } else if (auto put = message.get_if<put_item>()) {
             auto content = put->content;
-            auto stored =
-                co_await origin->store(seat.key(), content, origin->sole_owner(), put.deadline());
-            if (stored) {
-                known = present(std::move(content), stored->version, self.now());
-                seat.holds(known->content.size());
-            } else if (stored.error().executed() != executed::no) {
-                known.reset();  // nobody knows which content the origin has now
-                seat.holds(0);
+            auto stored = co_await items->origin().store(self.key(), content, items->fence(self),
+                                                         put.deadline());
+            if (!stored) {
+                failed_write(known, stored.error());
+                put.reply(std::move(stored).error());
+                continue;
             }
-            put.reply(std::move(stored));
-        } else if (auto erase = message->get_if<erase_item>()) {
+            known.present(std::move(content), stored->version);
+            put.reply(written_item{stored->version, stored->created, self.epoch()});
+        } else if (auto erase = message.get_if<erase_item>()) {
             auto erased =
-                co_await origin->erase(seat.key(), origin->sole_owner(), erase.deadline());
-            if (erased || erased.error() == errc::not_found) {
-                known = absent(self.now());
-                seat.holds(0);
-            } else if (erased.error().executed() != executed::no) {
-                known.reset();
-                seat.holds(0);
+                co_await items->origin().erase(self.key(), items->fence(self), erase.deadline());
+            if (!erased && erased.error() != errc::not_found) {
+                failed_write(known, erased.error());
+                erase.reply(std::move(erased).error());
+                continue;
             }
-            erase.reply(std::move(erased));
-        } else {
-            leaving = true;
+            known.missing();
+            if (erased) {
+                erase.reply(written_item{.epoch = self.epoch()});
+            } else {
+                erase.reply(std::move(erased).error());
+            }
         }
     }
 }

@@ -3,37 +3,46 @@
 #include <cohort/http/caching.hpp>
 #include <cohort/http/server.hpp>
 
+#include <fmt/format.h>
+
 #include <utility>
 
 namespace cohort {
 namespace {
 
-const header_line& cache_status(const cached_item& item, bool hit, const cache_routes& routes) {
-    if (hit) {
-        return routes.status_hit;
+response with_epoch(response answer, std::string_view key, std::uint64_t epoch,
+                    const cache_routes& routes) {
+    if (!routes.show_epochs) {
+        return answer;
     }
-    return item.present ? routes.status_stored : routes.status_missing;
+    return std::move(answer).header("Cohort-Epoch",
+                                    fmt::format("{}/{}", routes.items->shard(key), epoch));
 }
 
-response answer_item(const request& incoming, const cached_item& item, bool hit,
-                     const cache_routes& routes) {
-    const auto& status = cache_status(item, hit, routes);
-    if (!item.present) {
-        return problem(404, "no such key").header(status);
-    }
-    auto tag = etag(item.version);
-    auto stored_for = this_core().turn_time() - item.since;
+response content(const request& incoming, const bytes& data, row_version version, bool text,
+                 duration stored_for) {
+    auto tag = etag(version);
     if (matches_etag(incoming, tag)) {
-        return not_modified(tag).header("Age", age(stored_for)).header(status);
+        return not_modified(tag).header("Age", age(stored_for));
     }
-    auto type = item.text ? header_value{"text/plain; charset=utf-8"}
-                          : header_value{"application/octet-stream"};
+    auto type =
+        text ? header_value{"text/plain; charset=utf-8"} : header_value{"application/octet-stream"};
     return response{200}
         .header("Content-Type", type)
         .header("ETag", tag)
         .header("Age", age(stored_for))
-        .header(status)
-        .body(item.content);
+        .body(data);
+}
+
+response with_status(response answer, const cached_item& item, const cache_routes& routes) {
+    if (item.owner != routes.items->node_name()) {
+        return std::move(answer).header("Cache-Status", item.hit
+                                                            ? cache_hit(item.owner)
+                                                            : cache_miss(item.owner, item.present));
+    }
+    return std::move(answer).header(item.hit       ? routes.status_hit
+                                    : item.present ? routes.status_stored
+                                                   : routes.status_missing);
 }
 
 task<response> ask_and_answer(request incoming, const cache_routes* routes) {
@@ -42,20 +51,27 @@ task<response> ask_and_answer(request incoming, const cache_routes* routes) {
     if (!found) {
         co_return problem(found.error());
     }
-    co_return answer_item(incoming, *found, found->hit, *routes);
+    auto answer = found->present
+                      ? content(incoming, found->content, found->version, found->text, found->age)
+                      : problem(404, "no such key");
+    co_return with_epoch(with_status(std::move(answer), *found, *routes), key, found->epoch,
+                         *routes);
 }
 
 }  // namespace
 
-cache_routes::cache_routes(entities& table, const std::string& node_name)
-    : items{&table}, status_hit{"Cache-Status", cache_hit(node_name)},
-      status_stored{"Cache-Status", cache_miss(node_name, true)},
-      status_missing{"Cache-Status", cache_miss(node_name, false)} {}
+cache_routes::cache_routes(cache_items& table, bool with_epochs)
+    : items{&table}, show_epochs{with_epochs},
+      status_hit{"Cache-Status", cache_hit(table.node_name())},
+      status_stored{"Cache-Status", cache_miss(table.node_name(), true)},
+      status_missing{"Cache-Status", cache_miss(table.node_name(), false)} {}
 
 eventual_response answer_get(request incoming, const cache_routes* routes) {
     auto key = incoming.path("key");
     if (const auto* item = routes->items->peek(key)) {
-        return answer_item(incoming, *item, true, *routes);
+        auto stored_for = this_core().turn_time() - item->since;
+        auto answer = content(incoming, item->content, item->version, item->text, stored_for);
+        return with_epoch(std::move(answer).header(routes->status_hit), key, item->epoch, *routes);
     }
     if (auto checked = check_key(key); !checked) {
         return problem(checked.error());
@@ -73,7 +89,9 @@ task<response> answer_put(request incoming, const cache_routes* routes) {
     if (!stored) {
         co_return problem(stored.error());
     }
-    co_return (stored->created ? created() : no_content()).header("ETag", etag(stored->version));
+    auto answer =
+        (stored->created ? created() : no_content()).header("ETag", etag(stored->version));
+    co_return with_epoch(std::move(answer), key, stored->epoch, *routes);
 }
 
 task<response> answer_delete(request incoming, const cache_routes* routes) {
@@ -88,7 +106,7 @@ task<response> answer_delete(request incoming, const cache_routes* routes) {
     if (!erased) {
         co_return problem(erased.error());
     }
-    co_return no_content();
+    co_return with_epoch(no_content(), key, erased->epoch, *routes);
 }
 
 void add_cache_routes(http_server& server, const cache_routes* routes) {

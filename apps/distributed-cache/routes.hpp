@@ -1,6 +1,6 @@
 #pragma once
 
-#include <distributed-cache/entities.hpp>
+#include <distributed-cache/cache_items.hpp>
 
 #include <cohort/http/eventual_response.hpp>
 #include <cohort/http/request.hpp>
@@ -15,10 +15,13 @@ class http_server;
 
 /// What the routes of the cache need. Outlives the server.
 struct cache_routes {
-    cache_routes(entities& table, const std::string& node_name);
+    /// With `show_epochs` answers carry `Cohort-Epoch: SHARD/EPOCH`, by which an auditor sees
+    /// whether two nodes ever owned a key at once.
+    cache_routes(cache_items& table, bool show_epochs = false);
 
-    entities* items;
-    // `Cache-Status` of this node's answers, which are all alike.
+    cache_items* items;
+    bool show_epochs;
+    // `Cache-Status` of what this node owns, which is all alike.
     header_line status_hit;
     header_line status_stored;
     header_line status_missing;

@@ -1,15 +1,10 @@
 #include <distributed-cache/serve_command.hpp>
 
-#include <distributed-cache/cache_metrics.hpp>
-#include <distributed-cache/routes.hpp>
+#include <distributed-cache/cache_app.hpp>
 #include <distributed-cache/settings.hpp>
 
 #include <cohort/cohort.hpp>
-#include <cohort/http/metrics.hpp>
-#include <cohort/http/server.hpp>
-#include <cohort/management/management.hpp>
 #include <cohort/runtime/log.hpp>
-#include <cohort/runtime/metrics.hpp>
 #include <cohort/runtime/observe.hpp>
 
 #include <fmt/format.h>
@@ -61,26 +56,18 @@ private:
     system* node_ = nullptr;
 };
 
-http_server make_server(const cache_settings& settings) {
-    return http_server{{.name = "http",
-                        .listen = settings.http,
-                        .limits = {.body_bytes_max = settings.origin.database.content_bytes_max},
-                        .request_time = settings.request_deadline}};
-}
-
-void log_start(logger& log, const cache_settings& settings, const http_server& server,
-               const management& admin) {
+void log_start(logger& log, const cache_settings& settings, cache_app& app) {
     auto seeds = std::string{};
-    for (const auto& seed : settings.seed_nodes) {
+    for (const auto& seed : settings.cluster.seeds) {
         seeds += (seeds.empty() ? "" : ",") + seed.text();
     }
-    log.info("ready", {{"node", settings.node_name},
-                       {"system", settings.system_name},
-                       {"http", server.local().text()},
-                       {"admin", admin.local().text()},
-                       {"address", settings.advertised.text()},
-                       {"seeds", seeds},
-                       {"origin", *shown_origin(settings.origin.database.address)}});
+    log.info("started", {{"node", settings.items.node_name},
+                         {"cluster", settings.cluster.name},
+                         {"http", app.server().local().text()},
+                         {"admin", app.admin().local().text()},
+                         {"address", settings.remoting.advertised.text()},
+                         {"seeds", seeds},
+                         {"origin", *shown_origin(settings.origin.database.address)}});
 }
 
 /// The usual soft limit of 1,024 descriptors is far below what a server may hold; the hard one is
@@ -110,7 +97,6 @@ int serve(world& around, cache_settings settings, const config& shown) {
     }
     // Before anything starts a thread: threads inherit that the signals are blocked.
     auto signals = termination{around};
-    auto metrics = metrics_registry{1};
     auto node = system{around, settings.runtime};
     // The origin's threads report to the node's cores, so they end before the cores do.
     settings.origin.database.trouble = [log = *log](const error& why) {
@@ -121,28 +107,17 @@ int serve(world& around, cache_settings settings, const config& shown) {
         (*log)->error("the origin cannot be opened", {{"why", origin.error().message()}});
         return 1;
     }
-    auto items = entities{**origin, settings.entities};
-    auto routes = cache_routes{items, settings.node_name};
     log_runtime_events(node.runtime(), *log);
-    auto& admin = node.use(management{{.listen = settings.admin}});
-    admin.show(shown);
-    admin.show(metrics);
-    auto& server = node.use(make_server(settings));
-    add_cache_routes(server, &routes);
-    add_health_routes(server, node);
-    auto collected = metrics.collect([&](metrics_writer& out) {
-        write_cache_metrics(out, items, **origin);
-        write_http_metrics(out, server);
-    });
+    auto app = cache_app{node, **origin, settings};
+    app.admin().show(shown);
     auto actors_end_here = ended_node{node};
-    items.start(node);
 
     auto started = node.start();
     if (!started) {
         (*log)->error("the node cannot start", {{"why", started.error().message()}});
         return 1;
     }
-    log_start(**log, settings, server, admin);
+    log_start(**log, settings, app);
     signals.shuts_down(&node);
     auto status = node.join();
     signals.shuts_down(nullptr);
@@ -176,15 +151,15 @@ int serve_command(int argc, const char* const* argv) {
     if (!loaded.problems.empty()) {
         return 2;
     }
-    auto settings = make_cache_settings(loaded.values);
-    if (!settings) {
-        fmt::print(stderr, "cohort-cache: {}\n", settings.error().text());
-        return 2;
-    }
-    auto shown = without_secrets(std::move(loaded.values));
+    auto shown = without_secrets(loaded.values);
     if (loaded.print_config) {
         fmt::print("{}", shown.print());
         return 0;
+    }
+    auto settings = make_cache_settings(loaded.values, *around);
+    if (!settings) {
+        fmt::print(stderr, "cohort-cache: {}\n", settings.error().text());
+        return 2;
     }
     return serve(*around, std::move(*settings), shown);
 }

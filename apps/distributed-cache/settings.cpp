@@ -1,5 +1,8 @@
 #include <distributed-cache/settings.hpp>
 
+#include <cohort/cluster/settings.hpp>
+#include <cohort/remoting/settings.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,10 +38,6 @@ const auto admin_port = port_key{.name = "admin.port",
                                  .help = "port of the admin routes; 0 takes a free one",
                                  .flag = "admin-port"};
 
-const auto system_name = text_key{.name = "cluster.name",
-                                  .fallback = "cohort-cache",
-                                  .help = "name that all nodes of a cluster share",
-                                  .environment = {"AKKA_ACTOR_SYSTEM_NAME"}};
 const auto node_name = text_key{.name = "node.name",
                                 .fallback = "local",
                                 .help = "name of this node, as it appears in Cache-Status",
@@ -50,15 +49,9 @@ const auto remoting_domain =
              .environment = {"AKKA_REMOTING_BIND_DOMAIN"}};
 const auto remoting_port = port_key{.name = "remoting.port",
                                     .fallback = 2551,
-                                    .help = "port for other nodes",
+                                    .help = "port for other nodes, where remoting.listen says none",
                                     .min = 1,
                                     .environment = {"AKKA_REMOTING_BIND_PORT"}};
-const auto seed_nodes =
-    config_key<std::vector<std::string>>{.name = "cluster.seed_nodes",
-                                         .fallback = {},
-                                         .help = "host:port of the first nodes, in their order",
-                                         .environment = {"AKKA_SEED_NODES"}};
-
 const auto cores = config_key<unsigned>{.name = "runtime.cores",
                                         .fallback = 0,
                                         .help = "cores that the node uses; 0 takes all it may use",
@@ -151,34 +144,59 @@ const auto format =
                            .help = "how a line of the log is written",
                            .choices = {{"logfmt", log_format::logfmt}, {"json", log_format::json}}};
 
-result<std::vector<endpoint>> parse_seed_nodes(const std::vector<std::string>& given) {
-    auto seeds = std::vector<endpoint>{};
-    for (const auto& text : given) {
-        auto seed = endpoint::parse(text);
-        if (!seed) {
-            return error{errc::invalid,
-                         fmt::format("cluster.seed_nodes: \"{}\" is no host:port: {}", text,
-                                     seed.error().text())};
-        }
-        seeds.push_back(std::move(*seed));
-    }
-    return seeds;
-}
-
-result<void> check_node(const cache_settings& settings) {
+result<void> check_node(const std::string& name, const cache_settings& settings) {
     auto plain = [](char letter) {
         return letter > ' ' && letter < 127 && letter != ';' && letter != '"';
     };
-    if (settings.node_name.empty() || settings.node_name.size() > 253 ||
-        !std::all_of(settings.node_name.begin(), settings.node_name.end(), plain)) {
+    if (name.empty() || name.size() > 253 || !std::all_of(name.begin(), name.end(), plain)) {
         return error{errc::invalid, "node.name: 1 to 253 visible characters without ; and \""};
     }
-    const auto& [http, admin, remoting] =
-        std::tie(settings.http.port, settings.admin.port, settings.advertised.port);
-    if ((http == admin && http != 0) || http == remoting || admin == remoting) {
+    auto http = settings.http.port;
+    auto admin = settings.admin.port;
+    auto other_nodes = settings.remoting.listen.port;
+    if ((http == admin && http != 0) || http == other_nodes || admin == other_nodes) {
         return error{errc::invalid, "http.port, admin.port and remoting.port must be three ports"};
     }
     return {};
+}
+
+/// The modules' options, with the names that Akka's cluster image is configured with.
+void add_module_options(config_schema& schema) {
+    auto modules = config_schema{};
+    add_remoting_options(modules);
+    add_cluster_options(modules);
+    for (auto option : modules.options()) {
+        if (option.name == "cluster.name") {
+            option.environment = {"AKKA_ACTOR_SYSTEM_NAME"};
+            option.fallback = std::string{"cohort-cache"};
+        } else if (option.name == "cluster.seed_nodes") {
+            option.environment = {"AKKA_SEED_NODES"};
+            option.help += "; without any the node is alone";
+        } else if (option.name == "remoting.cluster") {
+            option.fallback = std::string{};
+            option.help = "the cluster that certificates name, where it is not cluster.name";
+        } else if (option.name == "remoting.listen" || option.name == "remoting.advertised") {
+            option.fallback = std::string{};
+        }
+        schema.add(std::move(option));
+    }
+}
+
+/// What a pod is told by its name and its domain: listen everywhere, be reached as NAME.DOMAIN.
+config with_addresses(config values, const std::string& cluster_name) {
+    auto fill = [&values](std::string_view name, std::string value) {
+        if (values.origin(name) == "default") {
+            values.set(name, std::move(value), "code");
+        }
+    };
+    auto domain = values.get(remoting_domain);
+    auto port = values.get(remoting_port);
+    fill("remoting.cluster", cluster_name);
+    fill("remoting.listen", endpoint{domain.empty() ? "127.0.0.1" : "0.0.0.0", port}.text());
+    if (!domain.empty()) {
+        fill("remoting.advertised", endpoint{values.get(node_name) + "." + domain, port}.text());
+    }
+    return values;
 }
 
 }  // namespace
@@ -187,7 +205,8 @@ config_schema cache_schema() {
     auto schema = config_schema{};
     auto add = [&schema](const auto&... keys) { (schema.add(keys), ...); };
     add(http_host, http_port, http_deadline, admin_host, admin_port);
-    add(system_name, node_name, remoting_domain, remoting_port, seed_nodes);
+    add(node_name, remoting_domain, remoting_port);
+    add_module_options(schema);
     add(cores, stop_grace, shutdown_grace, drain_delay);
     add(idle_time, absent_time, keys_max, memory_max, content_max);
     add(origin_address, origin_busy, origin_waiting, origin_connections, origin_connect_time,
@@ -203,23 +222,29 @@ config without_secrets(config values) {
     return values;
 }
 
-result<cache_settings> make_cache_settings(const config& values) {
+result<cache_settings> make_cache_settings(const config& values, world& around) {
     auto settings = cache_settings{};
-    settings.system_name = values.get(system_name);
-    settings.node_name = values.get(node_name);
     settings.http = {values.get(http_host), values.get(http_port)};
     settings.admin = {values.get(admin_host), values.get(admin_port)};
-    auto domain = values.get(remoting_domain);
-    settings.advertised = {domain.empty() ? "127.0.0.1" : settings.node_name + "." + domain,
-                           values.get(remoting_port)};
-    if (auto checked = check_node(settings); !checked) {
+    auto cluster = make_cluster_options(values);
+    if (!cluster) {
+        return std::move(cluster).error();
+    }
+    settings.cluster = std::move(*cluster);
+    auto remoting = make_remoting_options(with_addresses(values, settings.cluster.name), around);
+    if (!remoting) {
+        return std::move(remoting).error();
+    }
+    settings.remoting = std::move(*remoting);
+    if (settings.remoting.advertised.host.empty()) {
+        settings.remoting.advertised = settings.remoting.listen;
+    }
+    auto name = values.get(node_name);
+    if (auto checked = check_node(name, settings); !checked) {
         return checked.error();
     }
-    auto seeds = parse_seed_nodes(values.get(seed_nodes));
-    if (!seeds) {
-        return std::move(seeds).error();
-    }
-    settings.seed_nodes = std::move(*seeds);
+    settings.items.node_name = name;
+    settings.runtime.node_name = name;
     settings.runtime.cores = values.get(cores);
     settings.runtime.stop_grace = values.get(stop_grace);
     settings.runtime.shutdown_grace = values.get(shutdown_grace);
@@ -230,10 +255,9 @@ result<cache_settings> make_cache_settings(const config& values) {
                      "runtime.shutdown_grace is longer than runtime.drain_delay and "
                      "runtime.stop_grace together"};
     }
-    settings.runtime.node_name = settings.node_name;
-    settings.entities.entities_max = values.get(keys_max);
-    settings.entities.content_bytes_max = static_cast<std::size_t>(values.get(memory_max).bytes);
-    settings.entities.times = {values.get(idle_time), values.get(absent_time)};
+    settings.items.keys_max = values.get(keys_max);
+    settings.items.content_bytes_max = static_cast<std::size_t>(values.get(memory_max).bytes);
+    settings.items.times = {values.get(idle_time), values.get(absent_time)};
     auto& database = settings.origin.database;
     database.address = values.get(origin_address);
     if (auto shown = shown_origin(database.address); !shown) {

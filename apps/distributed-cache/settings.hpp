@@ -1,8 +1,10 @@
 #pragma once
 
+#include <distributed-cache/cache_items.hpp>
 #include <distributed-cache/cache_origin.hpp>
-#include <distributed-cache/entities.hpp>
 
+#include <cohort/cluster/cluster.hpp>
+#include <cohort/remoting/remoting.hpp>
 #include <cohort/runtime/config.hpp>
 #include <cohort/runtime/log.hpp>
 #include <cohort/runtime/runtime.hpp>
@@ -17,17 +19,13 @@ namespace cohort {
 
 /// Everything that a node of the cache is told, checked.
 struct cache_settings {
-    std::string system_name;
-    std::string node_name;
     endpoint http;
     endpoint admin;
-    /// Where other nodes will reach this one, and where the first of them are; checked and printed,
-    /// and of no use yet to a single node.
-    endpoint advertised;
-    std::vector<endpoint> seed_nodes;
+    remoting_options remoting;
+    cluster_options cluster;  ///< without seeds the node is alone
 
     runtime_options runtime;
-    entities_options entities;
+    cache_items_options items;
     cache_origin_options origin;
     duration request_deadline{};
     log_options log;
@@ -41,7 +39,9 @@ struct cache_settings {
 
 /// Turns checked single values into settings and checks them together.
 ///
-/// Errors: `errc::invalid` with a sentence that names the option.
-[[nodiscard]] result<cache_settings> make_cache_settings(const config& values);
+/// Reads the certificates for other nodes when they are given.
+///
+/// Errors: `errc::invalid` with a sentence that names the option; those of reading the files.
+[[nodiscard]] result<cache_settings> make_cache_settings(const config& values, world& around);
 
 }  // namespace cohort

@@ -1,10 +1,12 @@
 #pragma once
 
+#include <distributed-cache/cache_items.hpp>
 #include <distributed-cache/cache_origin.hpp>
-#include <distributed-cache/entities.hpp>
 
+#include <cohort/sharding/lone_ownership.hpp>
 #include <cohort/testkit/deterministic.hpp>
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -16,12 +18,13 @@ namespace cohort {
 /// A node of the cache on virtual time, its origin in memory.
 class cache_node {
 public:
-    explicit cache_node(entities_options limits = {}, unsigned cores = 2, std::uint64_t seed = 1,
+    explicit cache_node(cache_items_options limits = {}, unsigned cores = 2, std::uint64_t seed = 1,
                         cache_origin_options database = {})
         : node_{{.world = {.seed = seed}, .cores = cores}},
-          origin_{open(node_.world(), std::move(database))}, items_{*origin_, limits} {
-        items_.start(node_.system());
-    }
+          origin_{open(node_.world(), std::move(database))},
+          shards_{node_.system().use(sharding{node_.system().use(lone_ownership{{.own_epoch = 7}}),
+                                              nullptr, cache_items::waiting()})},
+          items_{shards_, *origin_, std::move(limits)} {}
     cache_node(const cache_node&) = delete;
     cache_node& operator=(const cache_node&) = delete;
     ~cache_node() {
@@ -32,13 +35,21 @@ public:
     }
 
     [[nodiscard]] deterministic& node() { return node_; }
+    /// Starts the system, once; whoever adds extensions does so before.
+    void begin() {
+        if (!std::exchange(begun_, true)) {
+            auto started = node_.system().start();
+            EXPECT_TRUE(started) << started.error().message();
+        }
+    }
     [[nodiscard]] cache_origin& origin() { return *origin_; }
-    [[nodiscard]] entities& items() { return items_; }
-    [[nodiscard]] entity_figures figures() { return items_.figures(); }
+    [[nodiscard]] cache_items& items() { return items_; }
+    [[nodiscard]] item_figures figures() { return items_.figures(); }
 
     /// Starts a coroutine as an actor of a core; `running()` counts those that have not ended.
     template <class Body>
     void start(Body& body, std::uint32_t core = 0) {
+        begin();
         ++running_;
         node_.system().spawn_on(core, &run_body, std::make_shared<task<void>>(body()), &running_);
     }
@@ -65,6 +76,17 @@ public:
     }
     [[nodiscard]] auto erase(std::string_view key) { return items_.ask(key, soon(), erase_item{}); }
 
+    /// Has the shards of these keys activated, and forgets what was learnt about the keys.
+    void warm_up(unsigned count) {
+        run([&]() -> task<void> {
+            for (auto number = 0U; number < count; ++number) {
+                auto found = co_await get(fmt::format("key{}", number));
+                EXPECT_TRUE(found) << found.error().message();
+            }
+        });
+        node_.run_for(std::chrono::seconds{2});
+    }
+
 private:
     struct nothing {};
 
@@ -83,7 +105,9 @@ private:
 
     deterministic node_;
     std::unique_ptr<cache_origin> origin_;
-    entities items_;
+    sharding& shards_;
+    cache_items items_;
+    bool begun_ = false;
     std::size_t running_ = 0;
 };
 

@@ -28,7 +28,7 @@ protected:
 TEST_F(postgres_process, serves_through_a_restart_of_the_database_and_never_shows_the_password) {
     auto node = program{{"--port", "0", "--admin-port", "0", "--origin", address_,
                          "--origin-connections", "2", "--origin-audit", "--http.deadline", "30s"}};
-    node.read_until("msg=ready");
+    node.read_until("msg=started");
     auto line = node.read_until("origin=");
     auto client = http_client{port_of(line, " http=")};
     auto admin = http_client{port_of(line, " admin=")};

@@ -19,15 +19,14 @@ namespace {
 /// A node of the cache that listens, and clients over streams in memory.
 class listening {
 public:
-    explicit listening(http_options http = {}, entities_options limits = {},
+    explicit listening(http_options http = {}, cache_items_options limits = {.node_name = "here"},
                        cache_origin_options database = {})
-        : cache_{limits, 2, 1, std::move(database)}, routes_{cache_.items(), "here"} {
+        : cache_{std::move(limits), 2, 1, std::move(database)}, routes_{cache_.items()} {
         auto& system = cache_.node().system();
         server_ = &system.use(http_server{std::move(http)});
         add_cache_routes(*server_, &routes_);
         add_health_routes(*server_, system);
-        auto started = system.start();
-        EXPECT_TRUE(started) << started.error().message();
+        cache_.begin();
     }
 
     [[nodiscard]] cache_node& cache() { return cache_; }
@@ -152,7 +151,8 @@ TEST(cache_routes, answer_504_when_the_origin_takes_longer_than_the_deadline) {
 }
 
 TEST(cache_routes, answer_503_and_when_to_come_back_under_overload) {
-    auto node = listening{{}, {}, {.waiting_max = 1}};
+    auto node = listening{{}, {.node_name = "here"}, {.waiting_max = 1}};
+    node.cache().warm_up(16);
     auto requests = std::string{};
     for (auto number = 0; number < 16; ++number) {
         requests += ask("GET", fmt::format("/cache-data/key{}", number));

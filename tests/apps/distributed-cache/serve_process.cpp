@@ -30,7 +30,7 @@ class serving {
 public:
     explicit serving(const std::string& path, std::vector<std::string> more = {})
         : program_{with_origin(path, std::move(more))} {
-        auto line = program_.read_until("msg=ready");
+        auto line = program_.read_until("msg=started");
         line = program_.read_until("origin=");
         http_ = port_of(line, " http=");
         admin_ = port_of(line, " admin=");

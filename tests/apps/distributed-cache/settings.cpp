@@ -1,5 +1,7 @@
 #include <distributed-cache/settings.hpp>
 
+#include <cohort/world/simulated_world.hpp>
+
 #include <gtest/gtest.h>
 
 #include <map>
@@ -16,14 +18,15 @@ result<cache_settings> settings_of(std::vector<std::string> arguments, variables
                                                .environment = std::move(environment),
                                                .read_file = {}});
     EXPECT_TRUE(loaded.problems.empty()) << loaded.problems.front();
-    return make_cache_settings(loaded.values);
+    auto around = simulated_world{};
+    return make_cache_settings(loaded.values, around);
 }
 
 TEST(cache_settings, have_the_ports_of_the_article_by_default) {
     auto settings = settings_of({});
     ASSERT_TRUE(settings) << settings.error().message();
     EXPECT_EQ(settings->http.port, 9000);
-    EXPECT_EQ(settings->advertised.port, 2551);
+    EXPECT_EQ(settings->remoting.advertised.port, 2551);
     EXPECT_EQ(settings->admin.host, "127.0.0.1");
     EXPECT_EQ(settings->origin.database.address, "sqlite:cache.db");
     EXPECT_EQ(settings->request_deadline, std::chrono::seconds{2});
@@ -46,18 +49,20 @@ TEST(cache_settings, understand_the_environment_of_the_article) {
                                      {"POD_NAME", "cache-1"},
                                      {"AKKA_SEED_NODES", "cache-1.x:2551,cache-0.x:2551"}});
     ASSERT_TRUE(settings) << settings.error().message();
-    EXPECT_EQ(settings->system_name, "cache");
-    EXPECT_EQ(settings->node_name, "cache-1");
-    EXPECT_EQ(settings->advertised.text(), "cache-1.cache.default.svc:2552");
-    ASSERT_EQ(settings->seed_nodes.size(), 2U);
-    EXPECT_EQ(settings->seed_nodes[0].text(), "cache-1.x:2551");
-    EXPECT_EQ(settings->seed_nodes[1].text(), "cache-0.x:2551");
+    EXPECT_EQ(settings->cluster.name, "cache");
+    EXPECT_EQ(settings->remoting.cluster, "cache");
+    EXPECT_EQ(settings->remoting.listen.text(), "0.0.0.0:2552");
+    EXPECT_EQ(settings->items.node_name, "cache-1");
+    EXPECT_EQ(settings->remoting.advertised.text(), "cache-1.cache.default.svc:2552");
+    ASSERT_EQ(settings->cluster.seeds.size(), 2U);
+    EXPECT_EQ(settings->cluster.seeds[0].text(), "cache-1.x:2551");
+    EXPECT_EQ(settings->cluster.seeds[1].text(), "cache-0.x:2551");
 }
 
 TEST(cache_settings, prefer_our_own_names_to_the_articles) {
     auto settings = settings_of({}, {{"POD_NAME", "theirs"}, {"COHORT_NODE_NAME", "ours"}});
     ASSERT_TRUE(settings);
-    EXPECT_EQ(settings->node_name, "ours");
+    EXPECT_EQ(settings->items.node_name, "ours");
 }
 
 TEST(cache_settings, take_an_origin_in_postgresql_and_show_it_without_its_password) {
@@ -67,7 +72,8 @@ TEST(cache_settings, take_an_origin_in_postgresql_and_show_it_without_its_passwo
                      .environment = {{"COHORT_CACHE_ORIGIN",
                                       "postgresql://me:s3cr%40t@db:5433/cache?sslmode=require"}},
                      .read_file = {}});
-    auto settings = make_cache_settings(loaded.values);
+    auto around = simulated_world{};
+    auto settings = make_cache_settings(loaded.values, around);
     ASSERT_TRUE(settings) << settings.error().message();
     EXPECT_EQ(settings->origin.database.address,
               "postgresql://me:s3cr%40t@db:5433/cache?sslmode=require");
