@@ -22,8 +22,6 @@ import manifest
 
 OVERLAY = "dev"
 IMAGE, POSTGRES_IMAGE = "localhost/cohort-cache:dev", "localhost/cohort-postgres:dev"
-# Set beside the pods' environment if the program knows them: what the manifests cannot say yet.
-MORE_ENVIRONMENT = {"COHORT_REMOTING_INSECURE": "true"}
 PREFIX = "cohort-k8s-"
 NETWORK = PREFIX + "net"
 KEYS = [f"key-{number}" for number in range(24)]
@@ -71,19 +69,9 @@ class Pods:
         self.secrets = {each["metadata"]["name"]: {key: base64.b64decode(value).decode()
                                                    for key, value in each["data"].items()}
                         for each in self.documents if each["kind"] == "Secret"}
-        self.more = {name: value for name, value in MORE_ENVIRONMENT.items() if self.program_takes({name: value})}
-
-    @staticmethod
-    def program_takes(variables):
-        flags = [word for name, value in variables.items() for word in ("--env", f"{name}={value}")]
-        done = run("podman", "run", "--rm", "--network", "none", *flags, IMAGE, "--print-config", check=False)
-        if done.returncode not in (0, 2):
-            raise Failure(f"the image does not even print its options: {done.stderr.strip()}")
-        return done.returncode == 0
 
     def environment(self, ordinal):
-        values = manifest.environment(self.documents, self.workload, self.container, ordinal, self.secrets)
-        return {**values, **self.more}
+        return manifest.environment(self.documents, self.workload, self.container, ordinal, self.secrets)
 
 
 class Node:

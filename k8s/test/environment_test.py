@@ -55,6 +55,9 @@ class Environment(unittest.TestCase):
                     "origin.connect_time": ("45s", "COHORT_ORIGIN_CONNECT_TIME"),
                     "log.format": ("json", "COHORT_LOG_FORMAT"),
                 }
+                expected["remoting.insecure" if overlay == "dev" else "remoting.certificate"] = (
+                    ("true", "COHORT_REMOTING_INSECURE") if overlay == "dev"
+                    else ("/etc/cohort/tls/tls.crt", "COHORT_REMOTING_CERTIFICATE"))
                 self.assertNotIn("secret", options["cache.origin"][0])
                 for option, (value, variable) in expected.items():
                     self.assertEqual(options[option], (value, f"environment {variable}"), f"{overlay}: {option}")

@@ -12,7 +12,7 @@ import manifest
 from manifest import ManifestError, cache_of, find, label, quantity
 
 # What is made outside of these files.
-EXTERNAL_SECRETS = {"cohort-cache-origin"}
+EXTERNAL_SECRETS = {"cohort-cache-origin", "cohort-cache-tls"}
 PRE_GA = re.compile(r"v\d+(alpha|beta)\d+$")
 PORT_NAME = re.compile(r"(?=.*[a-z])[a-z0-9](-?[a-z0-9])*$")
 PASSWORD_IN_URL = re.compile(r"://[^/@:]+:[^/@]+@")
@@ -284,6 +284,10 @@ def check_probes(workload, part):
 
 def check_references(documents):
     for each in workloads(documents):
+        for volume in pod_of(each).get("volumes", []):
+            name = volume.get("secret", {}).get("secretName")
+            if name and name not in EXTERNAL_SECRETS and find(documents, "Secret", name) is None:
+                yield each, f"there is no Secret/{name}"
         account = pod_of(each).get("serviceAccountName")
         if account and find(documents, "ServiceAccount", account) is None:
             yield each, f"there is no ServiceAccount/{account}"
@@ -326,6 +330,7 @@ def check_cache(documents):
             secrets[each["metadata"]["name"]] = {key: "postgresql://host/name" for key in each["data"]}
     values = manifest.environment(documents, workload, part, 0, secrets)
     yield from check_seeds(workload, ports, values)
+    yield from check_encryption(workload, part, values)
     grace = pod_of(workload).get("terminationGracePeriodSeconds", 30)
     pause = part.get("lifecycle", {}).get("preStop", {}).get("sleep", {}).get("seconds", 0)
     drain = seconds(values.get("COHORT_RUNTIME_SHUTDOWN_GRACE", "55s"))
@@ -333,6 +338,19 @@ def check_cache(documents):
         yield workload, "has no preStop pause: it stops listening before the proxies know"
     if pause + drain >= grace:
         yield workload, f"is killed after {grace} s, before preStop ({pause} s) and stop ({drain:g} s) are over"
+
+
+def check_encryption(workload, part, values):
+    files = [values.get(f"COHORT_REMOTING_{each}") for each in ("CERTIFICATE", "KEY", "AUTHORITY")]
+    mounts = [mount["mountPath"] for mount in part.get("volumeMounts", [])]
+    if values.get("COHORT_REMOTING_INSECURE") == "true":
+        if any(files):
+            yield workload, "has certificates and is insecure"
+    elif not all(files):
+        yield workload, "its nodes have no certificates, and it does not say that it is insecure"
+    for file in filter(None, files):
+        if file.rpartition("/")[0] not in mounts:
+            yield workload, f"nothing is mounted where {file} should be"
 
 
 def check_seeds(workload, ports, values):
