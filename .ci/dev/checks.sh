@@ -158,10 +158,14 @@ fuzz_one() {
 run_bench() {
     local what=${1:-}
     case $what in
-        runtime | http | wire | wire-faults) shift ;;
-        *) die "bench takes 'runtime', 'http', 'wire' or 'wire-faults'" ;;
+        runtime | http | wire | wire-faults) need build bench ;;
+        failover | pause | drain) need build test ;;
+        cut) need build test cut ;;
+        *)
+            die "bench takes 'runtime', 'http', 'wire', 'wire-faults', 'failover', 'pause', 'drain' or 'cut'"
+            ;;
     esac
-    need build bench
+    shift
     configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=ON
     if [[ $what == wire-faults ]]; then
         build release cohort-wire-node cohort-proxy

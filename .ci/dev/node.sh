@@ -1,31 +1,44 @@
-# Starting and stopping a node of the distributed cache. Sourced by ./dev.
+# Starting and stopping the distributed cache: three nodes on this machine. Sourced by ./dev.
 # shellcheck shell=bash
 
 node_host=127.0.0.1
-node_port=9000
-node_url=http://$node_host:$node_port
-node_pid_file=$run_dir/cache.pid
-node_log=$run_dir/cache.log
+node_count=3
 node_database=$run_dir/cache.db
 node_catalogue_stanzas=60000
 
-# The pid of our node when it runs: a pid file may outlive its process, and the number may be another's.
+# Node I listens on 9000 + I, for other nodes on 2551 + I, and for its operator on 9100 + I.
+node_port() { echo $((9000 + $1)); }
+node_url() { echo "http://$node_host:$(node_port "$1")"; }
+node_admin() { echo "http://$node_host:$((9100 + $1))"; }
+node_pid_file() { echo "$run_dir/cache-$1.pid"; }
+node_log() { echo "$run_dir/cache-$1.log"; }
+node_numbers() { seq 0 $((node_count - 1)); }
+
+# The pid of one of our nodes when it runs: a pid file may outlive its process, and the number may be another's.
 node_pid() {
     local pid
-    pid=$(cat "$node_pid_file" 2>/dev/null) || return 1
+    pid=$(cat "$(node_pid_file "$1")" 2>/dev/null) || return 1
     [[ $pid =~ ^[0-9]+$ && $(readlink "/proc/$pid/exe" 2>/dev/null) == "$root"/build/*/cohort-cache* ]] ||
         return 1
     echo "$pid"
 }
 
-node_port_open() { (exec 3<>"/dev/tcp/$node_host/$node_port") 2>/dev/null; }
+# The pids of all nodes that run.
+node_pids() {
+    local one
+    for one in $(node_numbers); do
+        node_pid "$one" || true
+    done
+}
 
-node_healthy() { curl -fsS -o /dev/null --max-time 2 "$node_url/health" 2>/dev/null; }
+node_port_open() { (exec 3<>"/dev/tcp/$node_host/$(node_port "$1")") 2>/dev/null; }
+
+node_healthy() { curl -fsS -o /dev/null --max-time 2 "$(node_url "$1")/health" 2>/dev/null; }
 
 node_log_tail() {
-    if [[ -s $node_log ]]; then
-        echo "--- the end of its log:" >&2
-        tail -n 20 "$node_log" >&2
+    if [[ -s $(node_log "$1") ]]; then
+        echo "--- the end of the log of node-$1:" >&2
+        tail -n 20 "$(node_log "$1")" >&2
     fi
 }
 
@@ -60,53 +73,71 @@ node_import_once() {
 }
 
 node_start() {
-    local cache=$1 pid
-    if node_port_open; then
-        die "port $node_port is in use by another process: stop it first (ss -ltnp shows which one)"
-    fi
-    say "Starting the node"
-    trap 'echo; node_stop; exit 130' INT TERM
-    # Its own session: Ctrl-C reaches this script only, which then stops the node in order.
-    setsid "$cache" --origin "sqlite:$node_database" >"$node_log" 2>&1 </dev/null &
-    pid=$!
-    echo "$pid" >"$node_pid_file"
-    for _ in $(seq 300); do
-        if ! kill -0 "$pid" 2>/dev/null; then
-            rm -f "$node_pid_file"
-            node_log_tail
-            die "the node ended before it was ready"
+    local cache=$1 one seeds=
+    for one in $(node_numbers); do
+        if node_port_open "$one"; then
+            die "port $(node_port "$one") is in use by another process: stop it first (ss -ltnp shows which one)"
         fi
-        node_healthy && return
+        seeds+=${seeds:+,}$node_host:$((2551 + one))
+    done
+    say "Starting $node_count nodes"
+    trap 'echo; node_stop; exit 130' INT TERM
+    for one in $(node_numbers); do
+        # Sessions of their own: Ctrl-C reaches this script only, which then stops the nodes in order.
+        COHORT_CLUSTER_SEED_NODES=$seeds setsid "$cache" --origin "sqlite:$node_database" --node.name "node-$one" \
+            --http.port "$(node_port "$one")" --admin.port $((9100 + one)) --remoting.port $((2551 + one)) \
+            --cores 1 >"$(node_log "$one")" 2>&1 </dev/null &
+        echo $! >"$(node_pid_file "$one")"
+    done
+    for one in $(node_numbers); do
+        node_wait_ready "$one"
+    done
+}
+
+node_wait_ready() {
+    local one=$1 pid
+    pid=$(cat "$(node_pid_file "$one")")
+    for _ in $(seq 600); do
+        if ! kill -0 "$pid" 2>/dev/null; then
+            node_log_tail "$one"
+            node_stop >/dev/null
+            die "node-$one ended before it was ready"
+        fi
+        node_healthy "$one" && return
         sleep 0.1
     done
-    node_log_tail
+    node_log_tail "$one"
     node_stop >/dev/null
-    die "the node was not ready within 30 seconds"
+    die "node-$one was not ready within 60 seconds"
 }
 
 node_tell_how() {
     cat <<TEXT
 
-The cache listens on $node_url (process $1, log .run/cache.log).
+Three nodes of the cache are one cluster: $(node_url 0), $(node_url 1) and
+$(node_url 2) (logs in .run/, what they agree on at $(node_admin 0)/cluster/members).
 
-  Try:   curl -i $node_url/cache-data/bash
-         again, and Cache-Status says 'hit' where it said 'fwd=miss'
-  Stop:  $2
+  Try:   curl -i $(node_url 0)/cache-data/bash
+         again by another node: Cache-Status says 'hit' where it said 'fwd=miss', and the same owner
+  Stop:  $1
 
 TEXT
 }
 
 node_run() {
-    local detach=no pid cache=
+    local detach=no cache= pids
     case "${*:-}" in
         "") ;;
         --detach) detach=yes ;;
         *) die "run takes --detach and nothing else" ;;
     esac
-    if pid=$(node_pid); then
-        say "The node already runs"
-        node_tell_how "$pid" "./dev stop"
+    mapfile -t pids < <(node_pids)
+    if ((${#pids[@]} == node_count)); then
+        say "The nodes already run"
+        node_tell_how "./dev stop"
         return
+    elif ((${#pids[@]} > 0)); then
+        die "only ${#pids[@]} of $node_count nodes run: ./dev stop first"
     fi
     need build run
     configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=OFF
@@ -115,41 +146,59 @@ node_run() {
     mkdir -p "$run_dir"
     node_import_once "$cache"
     node_start "$cache"
-    pid=$(cat "$node_pid_file")
     if [[ $detach == yes ]]; then
         trap - INT TERM
-        node_tell_how "$pid" "./dev stop"
+        node_tell_how "./dev stop"
         return
     fi
-    node_tell_how "$pid" "Ctrl-C here, or ./dev stop elsewhere"
+    node_tell_how "Ctrl-C here, or ./dev stop elsewhere"
     trap 'echo; node_stop; exit 0' INT TERM
-    tail -n +1 -f --pid="$pid" "$node_log" &
-    if ! wait "$pid"; then
-        rm -f "$node_pid_file"
-        die "the node ended on its own; the end of its log is above and in .run/cache.log"
+    mapfile -t pids < <(node_pids)
+    tail -n +1 -f "${pids[@]/#/--pid=}" "$(node_log 0)" "$(node_log 1)" "$(node_log 2)" &
+    if ! wait "${pids[@]}"; then
+        node_stop >/dev/null
+        die "a node ended on its own; the others were stopped"
     fi
-    rm -f "$node_pid_file" "$node_log"
-    say "The node was stopped"
+    node_forget
+    say "The nodes were stopped"
 }
 
+node_forget() {
+    local one
+    for one in $(node_numbers); do
+        rm -f "$(node_pid_file "$one")" "$(node_log "$one")"
+    done
+}
+
+node_gone() { [[ ! -d /proc/$1 ]] || grep -q '^State:.*Z' "/proc/$1/status" 2>/dev/null; }
+
+# All at once: the whole cluster ends.
 node_stop() {
-    local pid waited=0
+    local pids pid
     [[ $# -eq 0 ]] || die "stop takes no options"
-    if ! pid=$(node_pid); then
-        rm -f "$node_pid_file" "$node_log"
+    mapfile -t pids < <(node_pids)
+    if ((${#pids[@]} == 0)); then
+        node_forget
         say "No node runs"
         return
     fi
-    say "Stopping the node (process $pid)"
-    kill -TERM "$pid" 2>/dev/null || true
-    while [[ -d /proc/$pid ]] && ! grep -q '^State:.*Z' "/proc/$pid/status" 2>/dev/null; do
-        if ((++waited > 300)); then
-            say "It did not end within 30 seconds: killing it"
+    say "Stopping ${#pids[@]} nodes (processes ${pids[*]})"
+    kill -TERM "${pids[@]}" 2>/dev/null || true
+    for pid in "${pids[@]}"; do
+        node_wait_gone "$pid"
+    done
+    node_forget
+    say "Stopped; the imported data stays in .run/cache.db"
+}
+
+node_wait_gone() {
+    local pid=$1 waited=0
+    until node_gone "$pid"; do
+        if ((++waited > 650)); then
+            say "It did not end within 65 seconds: killing it"
             kill -KILL "$pid" 2>/dev/null || true
             waited=0
         fi
         sleep 0.1
     done
-    rm -f "$node_pid_file" "$node_log"
-    say "Stopped; the imported data stays in .run/cache.db"
 }

@@ -19,6 +19,7 @@ packages_of() {
             echo podman buildah runc netavark aardvark-dns debootstrap iproute2 nftables iptables catatonit \
                 ccache curl python3 python3-yaml
             ;;
+        cut) echo nftables iproute2 ;;
         trixie) echo debootstrap git ;;
         *) die "there is no package group '$1'" ;;
     esac

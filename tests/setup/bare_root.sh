@@ -5,7 +5,7 @@
 #   tests/setup/bare_root.sh [--keep] [--ccache FOLDER] [run] [test]      without words: both
 #
 # --ccache copies a compiler cache into the root: a trial of everything but the compiling is quicker with it.
-# Takes its time, needs to be root, a network, debootstrap and ports 9000 and 9001; no job runs it on its own.
+# Takes its time, needs to be root, a network, debootstrap and the ports of three nodes; no job runs it on its own.
 set -euo pipefail
 repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 source "$repository/tests/setup/root.sh"
@@ -39,27 +39,38 @@ trap finish EXIT
 
 # What README promises about `./dev run`.
 run_step='
-queries() { curl -fsS http://127.0.0.1:9001/metrics | sed -n "s/^cohort_origin_queries_total //p"; }
+queries() {
+    for port in 9100 9101 9102; do
+        curl -fsS http://127.0.0.1:$port/metrics | sed -n "s/^cohort_origin_queries_total //p"
+    done | awk "{sum += \$1} END {if (NR == 3) print sum}"
+}
+owner() { sed -n "s/^[Cc]ache-[Ss]tatus:.*detail=\([^; \r]*\).*/\1/p" <<<"$1"; }
 ./dev run --detach
 before=$(queries)
 first=$(curl -si http://127.0.0.1:9000/cache-data/bash)
 between=$(queries)
-second=$(curl -si http://127.0.0.1:9000/cache-data/bash)
+second=$(curl -si http://127.0.0.1:9001/cache-data/bash)
+third=$(curl -si http://127.0.0.1:9002/cache-data/bash)
 after=$(queries)
 printf "%s\n\n" "$first" | head -n 30
 grep -qi "^cache-status:.*fwd=miss" <<<"$first" || { echo "the first answer is no miss" >&2; exit 1; }
 grep -q "^Package: bash" <<<"$first" || { echo "the first answer is not the stanza" >&2; exit 1; }
-grep -qi "^cache-status:.*hit" <<<"$second" || { echo "the second answer is no hit" >&2; exit 1; }
-echo "==> Queries of the origin: $before before, $between after the first GET, $after after the second"
+for answer in "$second" "$third"; do
+    grep -qi "^cache-status:.*hit" <<<"$answer" || { echo "a later answer is no hit" >&2; exit 1; }
+    [[ -n $(owner "$first") && $(owner "$answer") == "$(owner "$first")" ]] ||
+        { echo "two nodes name two owners" >&2; exit 1; }
+done
+echo "==> Queries of the origin: $before before, $between after the first GET, $after after two more"
+echo "==> All three nodes name $(owner "$first") as the owner"
 [[ -n $before ]] || { echo "the admin route does not count the queries" >&2; exit 1; }
 ((between == before + 1 && after == between)) ||
-    { echo "the first GET makes one query and the second none" >&2; exit 1; }
+    { echo "the first GET makes one query and the others none" >&2; exit 1; }
 ./dev stop
 if ls /proc/*/exe 2>/dev/null | xargs -n1 readlink 2>/dev/null | grep -q cohort; then
     echo "a process is left" >&2
     exit 1
 fi
-for port in 9000 9001; do
+for port in 9000 9001 9002 9100 9101 9102 2551 2552 2553; do
     if (exec 3<>/dev/tcp/127.0.0.1/$port) 2>/dev/null; then
         echo "port $port is still open" >&2
         exit 1
