@@ -53,8 +53,7 @@ TEST_F(postgres_process, serves_through_a_restart_of_the_database_and_never_show
         << import.printed();
     auto audit = program{{"audit", "--origin", address_}};
     EXPECT_EQ(audit.wait(), 0);
-    EXPECT_NE(audit.printed().find("\"kind\":\"store\",\"space\":\"cache\""),
-              std::string::npos)
+    EXPECT_NE(audit.printed().find("\"kind\":\"store\",\"space\":\"cache\""), std::string::npos)
         << audit.printed();
 
     node.kill(SIGTERM);
