@@ -28,7 +28,9 @@ public:
     /// The lease holds again, and nobody else owned anything meanwhile.
     virtual void resumed(core& here) = 0;
     /// This incarnation was removed from the cluster: what it owned is somebody else's, and what is
-    /// in memory is worth nothing. The node comes back under another uid.
+    /// in memory is worth nothing. The node comes back under another uid, and `own_lease` holds
+    /// nothing before this was called on every core: a core that has not heard of the fence yet
+    /// must not run what the old incarnation left under the lease of the new one.
     virtual void fenced(core& here) = 0;
 };
 

@@ -147,6 +147,18 @@ TEST(remoting_faults, lost_connections_keep_order_and_at_most_once) {
     }
 }
 
+TEST(remoting_faults, a_question_after_a_long_silence_is_answered) {
+    auto world = nodes{};
+    auto& left = world.add();
+    auto& right = world.add();
+    auto target = world.find(left, right);
+    world.sim.run_for(15s);
+    auto answer = left.system().ask<slow>(target, 5s, std::int64_t{1500});
+    world.sim.run_for(6s);
+    EXPECT_TRUE(answer.get());
+    EXPECT_EQ(world.numbers(left).connections_lost, 0U);
+}
+
 TEST(remoting_faults, watches_survive_lost_connections_and_fire_once) {
     for (std::uint64_t seed = 1; seed <= 60; ++seed) {
         auto world = nodes{{.seed = seed, .delay_max = 5ms}, 1 + static_cast<unsigned>(seed % 3)};

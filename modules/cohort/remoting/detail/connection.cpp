@@ -290,8 +290,13 @@ task<void> peer_connection::write() {
 void peer_connection::on_tick() noexcept {
     auto now = home_.turn_time();
     bool stalled = write_began_ != time_point::max() && now - write_began_ >= stall_time();
-    if (expects_an_answer() && now - heard_ >= ping_interval()) {
-        if (now - heard_ >= stall_time()) {
+    if (!expects_an_answer()) {
+        unasked_ = now;
+    }
+    // Nobody has to say anything before there is a question.
+    auto silence = now - std::max(heard_, unasked_);
+    if (silence >= ping_interval()) {
+        if (silence >= stall_time()) {
             stalled = true;
         } else if (write_began_ == time_point::max()) {
             write_frame({.kind = frame_kind::ping, .correlation = ++pings_}, out_.filling());

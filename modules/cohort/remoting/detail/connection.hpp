@@ -73,7 +73,8 @@ protected:
     remoting_state& node_;
     core& home_;
     lane kind_ = lane::data;
-    time_point heard_;  // when bytes came last
+    time_point heard_;    // when bytes came last
+    time_point unasked_;  // when a tick last found that no answer was awaited
 
 private:
     enum class step : std::uint8_t { read, yield, end };
