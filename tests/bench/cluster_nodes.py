@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 
-from bench_common import say
+from bench_common import Gate, say
 
 TTL = 3.0
 READY_WITHIN = 90.0
@@ -333,3 +333,14 @@ def program_in(build):
         if path.is_file() and os.access(path, os.X_OK):
             return path
     sys.exit(f"there is no cohort-cache below {build}: build it first")
+
+
+def gate(text, passed):
+    """A must that holds or does not."""
+    return Gate(text, 1.0 if passed else 0.0, 1.0, "")
+
+
+def write_json(path, content):
+    if path:
+        pathlib.Path(path).write_text(json.dumps(content, indent=2) + "\n")
+        say(f"written: {path}")

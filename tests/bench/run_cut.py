@@ -11,8 +11,8 @@ import subprocess
 import sys
 import time
 
-from bench_common import Gate, say, write_json
-from cluster_nodes import Cluster, TTL, Traffic, program_in
+from bench_common import say
+from cluster_nodes import Cluster, gate, program_in, Traffic, TTL, write_json
 
 KEYS = 64
 EVERY = 0.05
@@ -145,20 +145,19 @@ def main():
                 say(f"{lone.name} alone for {options.seconds:.0f} s: it answered {watch.lone_refusals}, "
                     f"{sorted(watch.reasons)[:3]}; the others' longest gap {longest:.2f} s; "
                     f"back {back:.1f} s after healing")
-                gates += [Gate(f"{lone.name}: the others' longest gap {longest:.2f} s of at most 4.0 s",
-                               1.0 if longest <= 4.0 else 0.0, 1.0, ""),
-                          Gate(f"{lone.name} alone served {watch.lone_good_in_cut} requests",
-                               0.0 if watch.lone_good_in_cut else 1.0, 1.0, ""),
-                          Gate(f"{lone.name} alone said why ({watch.lone_refusals})",
-                               1.0 if set(watch.lone_refusals) == {503} and all(watch.reasons) else 0.0, 1.0, ""),
-                          Gate(f"{lone.name} serves again, the same process",
-                               1.0 if good and lone.process.poll() is None and lone.process.pid == pid else 0.0,
-                               1.0, "")]
+                gates += [gate(f"{lone.name}: the others' longest gap {longest:.2f} s of at most 4.0 s",
+                               longest <= 4.0),
+                          gate(f"{lone.name} alone served {watch.lone_good_in_cut} requests",
+                               watch.lone_good_in_cut == 0),
+                          gate(f"{lone.name} alone said why ({watch.lone_refusals})",
+                               set(watch.lone_refusals) == {503} and all(watch.reasons)),
+                          gate(f"{lone.name} serves again, the same process",
+                               good and lone.process.poll() is None and lone.process.pid == pid)]
     print()
-    for gate in gates:
-        print(f"  {gate}")
+    for one in gates:
+        print(f"  {one}")
     write_json(options.json, results)
-    sys.exit(0 if all(gate.passed for gate in gates) else 1)
+    sys.exit(0 if all(one.passed for one in gates) else 1)
 
 
 if __name__ == "__main__":

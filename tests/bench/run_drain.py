@@ -10,8 +10,8 @@ import random
 import sys
 import time
 
-from bench_common import Gate, say, write_json
-from cluster_nodes import Cluster, TTL, Traffic, percentile, program_in
+from bench_common import say
+from cluster_nodes import Cluster, gate, percentile, program_in, Traffic, TTL, write_json
 
 KEYS = 64
 CONNECTIONS = 16  # to each node
@@ -105,18 +105,15 @@ def main():
     print(f"\n{options.stops} orderly stops under load, {watcher.answers} answers by the two other nodes; "
           f"stopping took {percentile(times, 0.5):.1f} s in the median, {max(times):.1f} s at most")
     print(f"executed = maybe: {watcher.maybe_reads} of reads, {watcher.maybe_writes} of writes")
-    gates = [Gate(f"exit codes {sorted(set(map(str, codes)))} inside {GRACE:.0f} s",
-                  1.0 if set(codes) == {0} else 0.0, 1.0, ""),
-             Gate(f"{len(watcher.bad)} answers that were not 200, 201, 204 or 404",
-                  0.0 if watcher.bad else 1.0, 1.0, ""),
-             Gate(f"{watcher.maybe_reads} reads with executed = maybe",
-                  0.0 if watcher.maybe_reads else 1.0, 1.0, "")]
-    for gate in gates:
-        print(f"  {gate}")
+    gates = [gate(f"exit codes {sorted(set(map(str, codes)))} inside {GRACE:.0f} s", set(codes) == {0}),
+             gate(f"{len(watcher.bad)} answers that were not 200, 201, 204 or 404", not watcher.bad),
+             gate(f"{watcher.maybe_reads} reads with executed = maybe", watcher.maybe_reads == 0)]
+    for one in gates:
+        print(f"  {one}")
     for method, key, node, status, text in watcher.bad[:10]:
         print(f"  bad: {method} {key} by {node}: {status} {text}")
     write_json(options.json, {"codes": codes, "seconds": times, "bad": watcher.bad})
-    sys.exit(0 if all(gate.passed for gate in gates) else 1)
+    sys.exit(0 if all(one.passed for one in gates) else 1)
 
 
 if __name__ == "__main__":

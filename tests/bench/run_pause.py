@@ -13,8 +13,8 @@ import subprocess
 import sys
 import time
 
-from bench_common import Gate, say, write_json
-from cluster_nodes import Cluster, TTL, Traffic, program_in
+from bench_common import say
+from cluster_nodes import Cluster, gate, program_in, Traffic, TTL, write_json
 
 KEYS = 64
 CONNECTIONS = 12  # to each node
@@ -131,17 +131,17 @@ def main():
           f"failed by status {auditor.failed}")
     print(f"After SIGCONT {auditor.bytes_after_resume} bytes left for requests sent before it; "
           f"{auditor.late_old} answers of an older epoch had been asked for before the newer one was seen")
-    gates = [Gate(f"{len(auditor.stale)} stale answers", 0.0 if auditor.stale else 1.0, 1.0, ""),
-             Gate("no stale write in the origin" if audit.returncode == 0
+    gates = [gate(f"{len(auditor.stale)} stale answers", not auditor.stale),
+             gate("no stale write in the origin" if audit.returncode == 0
                   else f"the origin's audit says: {audit.stderr.strip()}",
-                  1.0 if audit.returncode == 0 and writes > 0 else 0.0, 1.0, "")]
-    for gate in gates:
-        print(f"  {gate}")
+                  audit.returncode == 0 and writes > 0)]
+    for one in gates:
+        print(f"  {one}")
     for key, shard, epoch, known in auditor.stale[:10]:
         print(f"  stale: {key} of shard {shard} answered with epoch {epoch} after {known} had been seen")
     write_json(options.json, {"answers": auditor.answers, "writes": writes, "stale": auditor.stale,
                               "bytes_after_resume": auditor.bytes_after_resume})
-    sys.exit(0 if all(gate.passed for gate in gates) else 1)
+    sys.exit(0 if all(one.passed for one in gates) else 1)
 
 
 if __name__ == "__main__":

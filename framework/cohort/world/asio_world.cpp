@@ -235,15 +235,19 @@ public:
         ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
         signals_ =
             std::make_unique<asio_thread>("signals", [this, set, handler = std::move(handler)] {
-                for (bool first = true;; first = false) {
+                for (bool first = true;;) {
                     auto details = siginfo_t{};
-                    ::sigwaitinfo(&set, &details);
+                    auto which = ::sigwaitinfo(&set, &details);
                     if (ending_) {
                         return;
+                    }
+                    if (which < 0) {
+                        continue;  // EINTR: the process was stopped, and goes on
                     }
                     if (!first) {
                         ::_exit(130);
                     }
+                    first = false;
                     handler();
                 }
             });

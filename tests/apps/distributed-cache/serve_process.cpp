@@ -180,6 +180,20 @@ TEST(cohort_cache, keeps_acknowledged_writes_when_it_is_killed) {
     }
 }
 
+TEST(cohort_cache, goes_on_after_it_was_stopped_and_continued) {
+    auto folder = temporary_folder{};
+    auto node = serving{folder.file("cache.db")};
+    auto client = node.client();
+    ASSERT_EQ(client.put("/cache-data/key", "value").status, 201);
+    node.process().kill(SIGSTOP);
+    node.process().kill(SIGCONT);
+    // A node that takes this for its end closes its port within these.
+    for (auto count = 0; count < 300; ++count) {
+        ASSERT_EQ(client.get("/cache-data/key").body, "value");
+    }
+    EXPECT_EQ(node.stop(), 0);
+}
+
 TEST(cohort_cache, takes_keys_of_any_bytes_decoded_once) {
     auto folder = temporary_folder{};
     auto path = folder.file("cache.db");
