@@ -86,12 +86,12 @@ template <class M>
 message* make_mail(const request_header* header, M&& content) {
     if constexpr (has_reply<M>) {
         if (header != nullptr) {
-            auto* node = make_node<ask_node<M>>(ask_type<M>, std::move(content));
+            auto* node = make_node<ask_node<M>>(ask_type<M>, std::forward<M>(content));
             node->header = *header;
             return node;
         }
     }
-    return make_node<tell_node<M>>(tell_type<M>, std::move(content));
+    return make_node<tell_node<M>>(tell_type<M>, std::forward<M>(content));
 }
 
 /// A flight of a message type: `Wrapper` is how it travels, `Answer` what comes back.
@@ -166,11 +166,12 @@ flight_ptr make_flight(desk& at, std::uint32_t shard, std::string key, const req
     if constexpr (has_reply<M>) {
         if (header != nullptr) {
             return std::make_unique<flight_of<M, entity_request, reply_value<M>>>(
-                at, shard, std::move(key), *header, std::move(content));
+                at, shard, std::move(key), *header, std::forward<M>(content));
         }
     }
     auto nobody = request_header{{}, {time_point::max(), 0}};
-    return std::make_unique<note_flight<M>>(at, shard, std::move(key), nobody, std::move(content));
+    return std::make_unique<note_flight<M>>(at, shard, std::move(key), nobody,
+                                            std::forward<M>(content));
 }
 
 /// Hands a message of this node to its entity, or sees to it that it gets there.
@@ -178,9 +179,9 @@ template <class M>
 void dispatch(desk& at, std::uint32_t shard, std::string_view key, const request_header* header,
               M&& content) {
     if (COHORT_LIKELY(at.open(shard))) {
-        at.deliver(shard, key, make_mail<M>(header, std::move(content)));
+        at.deliver(shard, key, make_mail<M>(header, std::forward<M>(content)));
     } else {
-        at.send(make_flight<M>(at, shard, std::string{key}, header, std::move(content)));
+        at.send(make_flight<M>(at, shard, std::string{key}, header, std::forward<M>(content)));
     }
 }
 
@@ -188,16 +189,15 @@ void dispatch(desk& at, std::uint32_t shard, std::string_view key, const request
 template <class M>
 flight_ptr wrap_as(desk& at, std::uint32_t shard, std::string& key, message* node) {
     auto out = flight_ptr{};
-    if constexpr (has_reply<M>) {
+    if (node->type == &tell_type<M>) {
+        auto& whole = *static_cast<tell_node<M>*>(node);
+        out = make_flight<M>(at, shard, std::move(key), nullptr, std::move(whole.payload));
+    } else if constexpr (has_reply<M>) {
         if (node->type == &ask_type<M>) {
             auto& whole = *static_cast<ask_node<M>*>(node);
             out =
                 make_flight<M>(at, shard, std::move(key), &whole.header, std::move(whole.payload));
         }
-    }
-    if (node->type == &tell_type<M>) {
-        auto& whole = *static_cast<tell_node<M>*>(node);
-        out = make_flight<M>(at, shard, std::move(key), nullptr, std::move(whole.payload));
     }
     if (out) {
         destroy_message(*node);
