@@ -180,7 +180,7 @@ private:
                 const shard_move* move) noexcept;
     void now_ours(std::uint32_t shard, const shard_owner& owner, const shard_move* move) noexcept;
     void refuse_late_guests(std::uint32_t shard) noexcept;
-    void now_elsewhere(std::uint32_t shard, const view& now) noexcept;
+    void now_elsewhere(std::uint32_t shard) noexcept;
     void enter(shard_line& line, shard_phase phase) noexcept;
     void settle_in(std::uint32_t shard) noexcept;
     void lose(std::uint32_t shard) noexcept;

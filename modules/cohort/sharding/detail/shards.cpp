@@ -79,7 +79,14 @@ void desk::update(std::uint32_t shard, const view& now, const shard_owner& owner
             lose(shard);
         }
         line.own_epoch = owner.own_epoch;
-        now_elsewhere(shard, now);
+        now_elsewhere(shard);
+    }
+    if (line.waiting) {
+        // Nobody answers any more for what was sent to a node that is gone.
+        auto& flying = line.waiting->flying;
+        while (!flying.empty() && now.find(flying.front()->to) == nullptr) {
+            failed(*flying.front(), error{errc::terminated}.with(executed::maybe));
+        }
     }
     if ((changed || resumes) && line.waiting) {
         line.waiting->attempts = 0;
@@ -138,16 +145,9 @@ void desk::refuse_late_guests(std::uint32_t shard) noexcept {
     }
 }
 
-void desk::now_elsewhere(std::uint32_t shard, const view& now) noexcept {
-    auto& line = lines_[shard];
-    if (!line.waiting) {
-        return;
-    }
-    refuse_guests(shard, errc::stale_epoch);
-    // Nobody answers any more for what was sent to a node that is gone.
-    auto& rest = *line.waiting;
-    while (!rest.flying.empty() && now.find(rest.flying.front()->to) == nullptr) {
-        failed(*rest.flying.front(), error{errc::terminated}.with(executed::maybe));
+void desk::now_elsewhere(std::uint32_t shard) noexcept {
+    if (lines_[shard].waiting) {
+        refuse_guests(shard, errc::stale_epoch);
     }
 }
 
