@@ -43,23 +43,7 @@ const config_key<duration> join_time{
 
 void add_cluster_options(config_schema& schema) {
     auto add = [&schema](const auto&... keys) { (schema.add(keys), ...); };
-    add(cluster_name, seeds);
-    add_cluster_tuning(schema);
-}
-
-void add_cluster_tuning(config_schema& schema) {
-    auto add = [&schema](const auto&... keys) { (schema.add(keys), ...); };
-    add(ttl, renew, guard, roles, build, voters, join_time);
-}
-
-void tune_cluster_options(const config& values, cluster_options& options) {
-    options.times.ttl = values.get(ttl);
-    options.times.renew = values.get(renew);
-    options.times.guard = values.get(guard);
-    options.voters = values.get(voters);
-    options.roles = values.get(roles);
-    options.build = values.get(build);
-    options.join_time = values.get(join_time);
+    add(cluster_name, seeds, ttl, renew, guard, roles, build, voters, join_time);
 }
 
 result<cluster_options> make_cluster_options(const config& values) {
@@ -72,7 +56,13 @@ result<cluster_options> make_cluster_options(const config& values) {
         }
         out.seeds.push_back(std::move(*read));
     }
-    tune_cluster_options(values, out);
+    out.times.ttl = values.get(ttl);
+    out.times.renew = values.get(renew);
+    out.times.guard = values.get(guard);
+    out.voters = values.get(voters);
+    out.roles = values.get(roles);
+    out.build = values.get(build);
+    out.join_time = values.get(join_time);
     return out;
 }
 
