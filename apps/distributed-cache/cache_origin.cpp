@@ -94,14 +94,6 @@ task<result<T>> cache_origin::run(lane* on, deadline until, Call call) {
     co_return co_await run_on(*on->worker, std::move(work));
 }
 
-task<result<std::vector<write_fence>>> cache_origin::activate_all(std::vector<write_fence> owners,
-                                                                  deadline until) {
-    return run<std::vector<write_fence>>(
-        &for_write({}), until, [owners = std::move(owners), until](origin_connection& origin) {
-            return origin.activate(owners, until.at);
-        });
-}
-
 task<result<void>> cache_origin::activate(write_fence owner, deadline until) {
     auto& lane = lanes_[lane_by_key_ ? owner.shard % lanes_.size() : 0];
     return run<void>(&lane, until,

@@ -46,9 +46,6 @@ public:
     ///
     /// Errors: `errc::stale_epoch` when a newer owner did so.
     task<result<void>> activate(write_fence owner, deadline until);
-    /// Many at once, in one transaction; returns those that were refused because of a newer owner.
-    task<result<std::vector<write_fence>>> activate_all(std::vector<write_fence> owners,
-                                                        deadline until);
 
     task<result<origin_row>> load(std::string key, write_fence owner, deadline until);
     task<result<stored_row>> store(std::string key, bytes content, write_fence owner,
