@@ -40,10 +40,11 @@ named_workload remoting_named(std::string_view name, remoting_workload::flavour 
     if (how == flavour::corrupted) {
         limits.kinds |= only({fault_kind::corrupt});
     } else if (how == flavour::impatient) {
+        // Two nodes that hear nothing of each other for a while, again and again, and much to send.
         limits.kinds = only({fault_kind::cut, fault_kind::cut_one_way, fault_kind::isolate,
-                             fault_kind::split, fault_kind::stop, fault_kind::stop_inside,
-                             fault_kind::slow_link, fault_kind::tail});
+                             fault_kind::split, fault_kind::stop_inside});
         limits.nodes_max = 2;
+        limits.operations_max = 400;
     }
     return {.name = name,
             .limits = limits,
