@@ -240,8 +240,13 @@ void fault_driver::heal(const std::vector<std::uint32_t>& core) {
         healed_[index] = true;
     }
     for (auto index : core) {
-        if (!whole_.node(index).up()) {
-            whole_.restart(whole_.node(index));
+        auto& node = whole_.node(index);
+        // Its last call was just now: it would die behind the healing, and stay down.
+        if (node.up() && node.world().silent()) {
+            crash(index, death::process);
+        }
+        if (!node.up()) {
+            whole_.restart(node);
         }
     }
 }
