@@ -173,6 +173,9 @@ response problem(const error& failure) {
     if (status == 503) {
         out.header("Retry-After", "1");
     }
+    if (status >= 500 && failure.executed() == executed::maybe) {
+        out.header("Cohort-Executed", "maybe");
+    }
     return out;
 }
 

@@ -122,8 +122,9 @@ private:
 /// A failure with its reason in one line of text. Control characters of the reason become blanks.
 [[nodiscard]] response problem(int status, std::string_view reason);
 
-/// The status that says what went wrong, the error's text as reason, and `Retry-After` where the
-/// request may be sent again.
+/// The status that says what went wrong, the error's text as reason, `Retry-After` where the
+/// request may be sent again, and `Cohort-Executed: maybe` where a failure of the server (5xx)
+/// leaves open whether the request was executed.
 [[nodiscard]] response problem(const error& failure);
 
 /// The status for a code.

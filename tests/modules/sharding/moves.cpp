@@ -273,6 +273,40 @@ TEST(sharding_nodes, a_node_without_a_lease_says_so_soon) {
     EXPECT_TRUE(world.seen.acts.empty());
 }
 
+TEST(sharding_nodes, a_node_without_a_lease_waits_for_no_answer_of_others) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{2};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+              std::int64_t{5}, &failures);
+    world.start(0, &ended, ask_linger, *world.at(0).all, key, std::int64_t{2000}, duration{20s},
+                &out);
+    world.sim.run_for(100ms);
+    world.at(0).owners->suspend();
+    world.sim.run_for(600ms);
+    EXPECT_TRUE(ended);
+    ASSERT_FALSE(out.at(0));
+    EXPECT_EQ(out[0].error(), errc::suspended);
+    EXPECT_EQ(out[0].error().executed(), executed::maybe) << "it was on its way";
+    // What comes now is not even sent.
+    auto sent = world.at(0).shards->numbers().sent;
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{5},
+              std::int64_t{6}, &failures);
+    ASSERT_EQ(failures.size(), 1U);
+    EXPECT_EQ(failures[0], errc::suspended);
+    EXPECT_EQ(failures[0].executed(), executed::no);
+    EXPECT_EQ(world.at(0).shards->numbers().sent, sent);
+    world.at(0).owners->resume();
+    world.sim.run_for(1s);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{6},
+              std::int64_t{9}, &failures);
+    EXPECT_EQ(failures.size(), 1U);
+    EXPECT_EQ(world.seen.numbers_of("a").size(), 8U);
+}
+
 TEST(sharding_nodes, a_fenced_node_forgets_its_entities) {
     auto out = std::vector<result<std::int64_t>>{};
     auto failures = std::vector<error>{};

@@ -221,7 +221,7 @@ void connection::settle(exchange& slot) noexcept {
             slot.answer = std::move(*promise.value);
         }
     } else {
-        slot.answer = problem(504, "the answer took too long");
+        slot.answer = problem(error{errc::timeout, "the answer took too long"});
     }
     slot.work.reset();
     compose_finished();

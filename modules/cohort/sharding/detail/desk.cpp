@@ -32,6 +32,8 @@ bool worth_retrying(errc code) noexcept {
     }
 }
 
+error no_majority() { return {errc::suspended, "this node hears from no majority"}; }
+
 bool was_lost(errc code) noexcept {
     return code == errc::network || code == errc::terminated || code == errc::unavailable;
 }
@@ -143,16 +145,16 @@ void desk::send(flight_ptr it) {
         give_up(std::move(it), error{errc::unavailable}.with(executed::no));
         return;
     }
+    if (gate_.impatient()) {
+        give_up(std::move(it), no_majority());
+        return;
+    }
     if (rest.queue.empty() && !ours(line) && line.owner != node_uid{}) {
         auto& to = peer_of(line.owner);
         if (may_launch(line, rest, it->sequence, to)) {
             launch(line, to, std::move(it));
             return;
         }
-    }
-    if (gate_.impatient()) {
-        give_up(std::move(it), error{errc::suspended, "this node hears from no majority"});
-        return;
     }
     line.open = false;
     if (!enqueue(rest.queue, it)) {
@@ -217,8 +219,11 @@ void desk::refuse_waiting() noexcept {
     for (auto shard : homes_) {
         auto* rest = lines_[shard].waiting.get();
         while (rest != nullptr && !rest->queue.empty()) {
-            give_up(dequeue(rest->queue, *rest->queue.front()),
-                    error{errc::suspended, "this node hears from no majority"});
+            give_up(dequeue(rest->queue, *rest->queue.front()), no_majority());
+        }
+        // Those who could answer are most likely not to be heard either.
+        while (rest != nullptr && !rest->flying.empty()) {
+            give_up(rest->flying.pop_front(), no_majority().with(executed::maybe));
         }
         refuse_guests(shard, errc::suspended);
     }
