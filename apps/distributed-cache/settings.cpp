@@ -154,7 +154,9 @@ result<void> check_node(const std::string& name, const cache_settings& settings)
     auto http = settings.http.port;
     auto admin = settings.admin.port;
     auto other_nodes = settings.remoting.listen.port;
-    if ((http == admin && http != 0) || http == other_nodes || admin == other_nodes) {
+    // 0 takes a free one.
+    auto same = [](std::uint16_t left, std::uint16_t right) { return left == right && left != 0; };
+    if (same(http, admin) || same(http, other_nodes) || same(admin, other_nodes)) {
         return error{errc::invalid, "http.port, admin.port and remoting.port must be three ports"};
     }
     return {};

@@ -34,7 +34,7 @@ class Watcher:
         wait = now - connection.sent_at
         self.waits.append(wait)
         status = answer.status if answer else 0
-        maybe = answer is not None and answer.headers.get("cohort-executed") == "maybe"
+        maybe = answer is not None and answer.headers.get("executed") == "maybe"
         if maybe:
             if connection.mark == "PUT":
                 self.maybe_writes += 1

@@ -174,7 +174,7 @@ response problem(const error& failure) {
         out.header("Retry-After", "1");
     }
     if (status >= 500 && failure.executed() == executed::maybe) {
-        out.header("Cohort-Executed", "maybe");
+        out.header("Executed", "maybe");
     }
     return out;
 }

@@ -123,7 +123,7 @@ private:
 [[nodiscard]] response problem(int status, std::string_view reason);
 
 /// The status that says what went wrong, the error's text as reason, `Retry-After` where the
-/// request may be sent again, and `Cohort-Executed: maybe` where a failure of the server (5xx)
+/// request may be sent again, and `Executed: maybe` where a failure of the server (5xx)
 /// leaves open whether the request was executed.
 [[nodiscard]] response problem(const error& failure);
 

@@ -1,5 +1,7 @@
 #include "postgres_server.hpp"
 
+#include "free_port.hpp"
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <grp.h>
@@ -44,18 +46,6 @@ const passwd* server_user() {
     }
     auto* user = ::getpwnam("postgres");
     return user != nullptr ? user : ::getpwnam("nobody");
-}
-
-std::uint16_t free_port() {
-    auto descriptor = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    auto address = sockaddr_in{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    auto length = socklen_t{sizeof address};
-    EXPECT_EQ(::bind(descriptor, reinterpret_cast<sockaddr*>(&address), length), 0);
-    EXPECT_EQ(::getsockname(descriptor, reinterpret_cast<sockaddr*>(&address), &length), 0);
-    ::close(descriptor);
-    return ntohs(address.sin_port);
 }
 
 }  // namespace

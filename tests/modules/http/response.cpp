@@ -100,9 +100,9 @@ TEST(response, tells_a_failure_in_one_line) {
     EXPECT_EQ(busy.status(), 503);
     EXPECT_EQ(busy.body(), "overloaded\n");
     EXPECT_EQ(busy.header("Retry-After"), "1");
-    EXPECT_EQ(busy.header("Cohort-Executed"), "");
-    EXPECT_EQ(problem(errc::network).header("Cohort-Executed"), "maybe");
-    EXPECT_EQ(problem(error{errc::network}.with(executed::no)).header("Cohort-Executed"), "");
+    EXPECT_EQ(busy.header("Executed"), "");
+    EXPECT_EQ(problem(errc::network).header("Executed"), "maybe");
+    EXPECT_EQ(problem(error{errc::network}.with(executed::no)).header("Executed"), "");
     EXPECT_EQ(problem(400, std::string(10000, 'x')).body().size(), 513u);
 }
 

@@ -394,7 +394,7 @@ TEST(http_server, ends_a_handler_whose_time_is_over) {
     ASSERT_EQ(answers.size(), 3u);
     EXPECT_EQ(answers[0].status, 200);
     EXPECT_EQ(answers[1].status, 504);
-    EXPECT_TRUE(answers[1].says("Cohort-Executed: maybe"));
+    EXPECT_TRUE(answers[1].says("Executed: maybe"));
     EXPECT_EQ(answers[2].status, 200);
     EXPECT_EQ(here.pages.cancelled, 1);
     EXPECT_EQ(here.server->numbers().timeouts, 1u);
