@@ -16,6 +16,7 @@ enum class protocol_flavour : std::uint8_t {
     seats,     ///< voters come and go all the time
     clocks,    ///< clocks run as wrong as they may, and nodes stop for about a lease
     restarts,  ///< nodes die and are there again at once
+    phases,    ///< links are cut and nodes die between two steps of a decision
 };
 
 /// Runs a schedule against bare `register_node`s: no runtime, no sockets, only their messages on an
@@ -23,7 +24,7 @@ enum class protocol_flavour : std::uint8_t {
 [[nodiscard]] run_report run_protocol(const schedule& given, protocol_flavour how);
 
 /// What every 1,000 seeds must have seen.
-[[nodiscard]] std::vector<std::string> protocol_must();
+[[nodiscard]] std::vector<std::string> protocol_must(protocol_flavour how);
 [[nodiscard]] schedule_limits protocol_limits(protocol_flavour how);
 
 /// Kills a random node of a cluster at rest, again and again, and returns how long it took each

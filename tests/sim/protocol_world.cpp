@@ -58,6 +58,19 @@ std::optional<std::uint32_t> protocol_world::at(const endpoint& address) const {
     return std::nullopt;
 }
 
+std::optional<time_point> protocol_world::gone_since(node_uid acceptor) const {
+    auto found = gone_.find(acceptor);
+    return found == gone_.end() ? std::nullopt : std::optional{found->second};
+}
+
+void protocol_world::votes_as(protocol_host& one, node_uid acceptor) {
+    if (one.votes_as != node_uid{}) {
+        gone_[one.votes_as] = now();
+    }
+    gone_.erase(acceptor);
+    one.votes_as = acceptor;
+}
+
 void protocol_world::start(std::uint32_t which) {
     auto& one = hosts_[which];
     if (one.node) {
@@ -78,6 +91,7 @@ void protocol_world::start(std::uint32_t which) {
 
 void protocol_world::kill(std::uint32_t which) {
     auto& one = hosts_[which];
+    votes_as(one, {});
     one.node.reset();
     ++one.timers;
     one.waiting.clear();
@@ -94,6 +108,7 @@ void protocol_world::go_on(std::uint32_t which) {
     if (one.stopped == 0 || --one.stopped != 0) {
         return;
     }
+    one.went_on = now();
     while (one.stopped == 0 && !one.waiting.empty()) {
         auto next = std::move(one.waiting.front());
         one.waiting.pop_front();
@@ -152,6 +167,9 @@ void protocol_world::call(std::uint32_t which, std::function<void(time_point)> w
 // What a call brought about.
 void protocol_world::act(std::uint32_t which) {
     auto& one = hosts_[which];
+    if (one.votes_as != one.node->acceptor()) {
+        votes_as(one, one.node->acceptor());
+    }
     for (const auto& each : one.node->take_events()) {
         hash_ = mix(hash_, mix(which, static_cast<std::uint64_t>(each.what)));
         one.left = one.left || each.what == register_event::kind::left;

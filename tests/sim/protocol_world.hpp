@@ -32,6 +32,8 @@ struct protocol_host {
     std::uint32_t stopped = 0;
     bool stops_inside = false;  // the next call reads its clock, sleeps, and then goes on
     duration stop_length{};
+    time_point went_on{};                                 // behind its last stop
+    node_uid votes_as;                                    // its acceptor
     std::deque<std::function<void(time_point)>> waiting;  // for the end of a stop
     std::uint64_t timers = 0;
 
@@ -85,6 +87,8 @@ public:
     [[nodiscard]] duration node_time() const noexcept { return node_time_; }
     [[nodiscard]] const register_options& common() const noexcept { return common_; }
     [[nodiscard]] std::optional<std::uint32_t> at(const endpoint& address) const;
+    /// Since when an acceptor is gone with its memory.
+    [[nodiscard]] std::optional<time_point> gone_since(node_uid acceptor) const;
 
 protected:
     virtual void happened(std::uint32_t which, const register_event& what) = 0;
@@ -117,6 +121,7 @@ private:
     void arm(std::uint32_t which);
     void serve(std::uint32_t which);
     void give_back(std::uint32_t which, std::uint32_t space, const shard_move& move);
+    void votes_as(protocol_host& one, node_uid acceptor);
 
     register_options common_;
     protocol_network network_;
@@ -125,6 +130,7 @@ private:
     event_queue events_;
     std::deque<protocol_host> hosts_;
     std::vector<link_state> links_;
+    std::map<node_uid, time_point> gone_;
     std::vector<in_flight> flying_;
     std::vector<std::uint32_t> free_;
     std::uint64_t hash_ = 0;

@@ -75,7 +75,7 @@ named_workload protocol_named(std::string_view name, protocol_flavour how) {
     return {.name = name,
             .limits = protocol_limits(how),
             .make = {},
-            .must = how == protocol_flavour::plain ? protocol_must() : std::vector<std::string>{},
+            .must = protocol_must(how),
             .bare = [how](const schedule& given) { return run_protocol(given, how); }};
 }
 
@@ -110,6 +110,7 @@ const std::vector<named_workload>& all_workloads() {
         protocol_named("protocol_seats", protocol_flavour::seats),
         protocol_named("protocol_clocks", protocol_flavour::clocks),
         protocol_named("protocol_restarts", protocol_flavour::restarts),
+        protocol_named("protocol_phases", protocol_flavour::phases),
     };
     return all;
 }

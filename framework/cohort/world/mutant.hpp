@@ -25,11 +25,12 @@ enum class mutant : std::uint8_t {
     old_incarnation_kept,    ///< a node that was started again is taken for the one before
     queue_unbounded,         ///< the queue for a peer has no limit
     // Of the cluster's register, by the rules of docs/protocol.md.
+    ballots_ignored,            ///< R1: who promised nothing to lower ballots takes them
     commit_by_new_voters_only,  ///< R2: the voters before are not asked
     granted_behind_a_fence,     ///< R3: leases are granted by what is decided, not by what was
                                 ///< accepted
     lease_from_receipt,         ///< R4: a lease is counted from when its grant came
-    configs_mixed,              ///< R4: grants of another electorate count
+    configs_mixed,              ///< R4: grants of another electorate count, whoever gave them
     rho_ignored,                ///< R4, R5: clocks are taken to run alike
     guard_off,                  ///< R6: a fence is accepted while a lease holds
     silence_after_start_off,    ///< R7a: a new acceptor fences at once
@@ -58,6 +59,7 @@ inline constexpr auto mutants = std::array{
     std::pair{mutant::terminated_twice, std::string_view{"terminated_twice"}},
     std::pair{mutant::old_incarnation_kept, std::string_view{"old_incarnation_kept"}},
     std::pair{mutant::queue_unbounded, std::string_view{"queue_unbounded"}},
+    std::pair{mutant::ballots_ignored, std::string_view{"ballots_ignored"}},
     std::pair{mutant::commit_by_new_voters_only, std::string_view{"commit_by_new_voters_only"}},
     std::pair{mutant::granted_behind_a_fence, std::string_view{"granted_behind_a_fence"}},
     std::pair{mutant::lease_from_receipt, std::string_view{"lease_from_receipt"}},

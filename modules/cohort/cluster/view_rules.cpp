@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include <cohort/world/assert.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort {
 namespace {
@@ -160,6 +161,9 @@ const char* wrong_departures(const view& base, const view& next) noexcept {
 }
 
 const char* wrong_departed_list(const view& base, const view& next) noexcept {
+    if (COHORT_MUTANT(removed_returns)) {
+        return nullptr;
+    }
     for (const auto& each : base.departed) {
         if (next.find(each.uid) != nullptr) {
             return "a member was removed before (R8)";

@@ -18,7 +18,7 @@ acceptor::acceptor(node_uid id, const cluster_times& times, time_point started) 
 
 // R1: nothing with a lower ballot is accepted from now on.
 control_message acceptor::prepare(const paxos_prepare& asked) {
-    if (asked.ballot < promised_) {
+    if (asked.ballot < promised_ && !COHORT_MUTANT(ballots_ignored)) {
         return paxos_refused{.acceptor = id_,
                              .ballot = asked.ballot,
                              .why = paxos_refusal::promised,
@@ -91,7 +91,7 @@ duration acceptor::guard(time_point now, const paxos_accept& asked) {
 }
 
 control_message acceptor::accept(time_point now, const paxos_accept& asked) {
-    if (asked.ballot < promised_) {
+    if (asked.ballot < promised_ && !COHORT_MUTANT(ballots_ignored)) {
         return refuse(asked, paxos_refusal::promised);
     }
     if (asked.next == nullptr) {

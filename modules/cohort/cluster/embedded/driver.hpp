@@ -27,8 +27,9 @@ public:
     }
 
     void heard(time_point now, const lease_info& what) { infos_[what.acceptor] = {now, what}; }
-    void heard(time_point now, const seat_ready& what) {
-        ready_seats_[what.acceptor] = {now, what};
+    /// Counts from when it was asked: what it says may have waited for this node to go on (R14).
+    void heard(const seat_ready& what) {
+        ready_seats_[what.acceptor] = {time_point{what.asked_at}, what};
     }
 
     /// Forgets what is done, or not asked for any more.

@@ -50,11 +50,10 @@ public:
     /// The end of the lease under the electorate of this view; nothing without a majority.
     [[nodiscard]] std::optional<time_point> end(const view& under) const {
         auto asked = std::vector<time_point>{};
-        for (const auto& each : under.voters) {
-            auto found = grants_.find(each.acceptor);
-            if (found != grants_.end() &&
-                (found->second.config == under.config || COHORT_MUTANT(configs_mixed))) {
-                asked.push_back(found->second.asked);
+        for (const auto& [acceptor, last] : grants_) {
+            auto counts = last.config == under.config && under.seat_of(acceptor) != nullptr;
+            if (counts || COHORT_MUTANT(configs_mixed)) {
+                asked.push_back(last.asked);
             }
         }
         auto needed = under.voters.size() / 2 + 1;

@@ -118,8 +118,8 @@ void register_node::impl::on(time_point now, const endpoint& from, const lease_i
 }
 
 void register_node::impl::on(time_point now, const endpoint&, const seat_ready& message) {
-    if (driving_) {
-        driver_.heard(now, message);
+    if (driving_ && time_point{message.asked_at} <= now) {
+        driver_.heard(message);
     }
 }
 
