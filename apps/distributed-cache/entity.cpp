@@ -22,15 +22,15 @@ class known_item {
 public:
     explicit known_item(entity_context<item_protocol> self) noexcept : self_{self} {}
 
-    [[nodiscard]] bool known() const noexcept { return item_ || absent_since_; }
+    [[nodiscard]] bool known() const noexcept { return item() != nullptr || absent_since_; }
     [[nodiscard]] bool absent() const noexcept { return absent_since_.has_value(); }
 
     void present(bytes content, row_version version) {
         auto text = is_text(content.view());
         absent_since_.reset();
-        item_ = shown_item{std::move(content), version, self_.now(), text, self_.epoch()};
-        self_.holds(item_->content.size());
-        self_.publish(*item_);
+        auto size = content.size();
+        self_.publish(shown_item{std::move(content), version, self_.now(), text, self_.epoch()});
+        self_.holds(size);
     }
     void missing() {
         forget();
@@ -39,7 +39,6 @@ public:
     void forget() noexcept {
         self_.unpublish();
         self_.holds(0);
-        item_.reset();
         absent_since_.reset();
     }
     /// That a key does not exist is remembered for a short time only.
@@ -50,16 +49,18 @@ public:
     }
 
     [[nodiscard]] cached_item answer(bool hit, const std::string& owner) const {
-        if (!item_) {
+        const auto* known = item();
+        if (known == nullptr) {
             return {.hit = hit, .epoch = self_.epoch(), .owner = owner};
         }
-        return {item_->content, item_->version, self_.now() - item_->since, true, item_->text, hit,
-                item_->epoch,   owner};
+        return {known->content, known->version, self_.now() - known->since, true, known->text, hit,
+                known->epoch,   owner};
     }
 
 private:
+    [[nodiscard]] const shown_item* item() const noexcept { return self_.published<shown_item>(); }
+
     entity_context<item_protocol> self_;
-    std::optional<shown_item> item_;
     std::optional<time_point> absent_since_;
 };
 

@@ -11,8 +11,35 @@
 namespace cohort {
 
 namespace detail {
+
 struct entity_place;
-}
+
+/// An entity's wait for a message. While its own coroutine stands here, there is no message and it
+/// has no tasks and no children, nothing changes what it has published.
+template <class Operation>
+class [[nodiscard]] entity_receive : public Operation {
+public:
+    template <class... Args>
+    entity_receive(seat& place, cell& actor, Args... args) noexcept
+        : Operation{actor, args...}, place_{place} {}
+    ~entity_receive() { place_.at_rest = false; }
+    entity_receive(const entity_receive&) = delete;
+    entity_receive& operator=(const entity_receive&) = delete;
+
+    void await_suspend(std::coroutine_handle<> here) {
+        Operation::await_suspend(here);
+        place_.at_rest = place_.at->rests(this->cell_);
+    }
+    auto await_resume() noexcept {
+        place_.at_rest = false;
+        return Operation::await_resume();
+    }
+
+private:
+    seat& place_;
+};
+
+}  // namespace detail
 
 /// What a sharded entity can do: as the context of an actor, and it knows its key.
 ///
@@ -39,13 +66,28 @@ public:
         place_->at->holds(*place_, content_bytes);
     }
 
-    /// Shows a value that `sharded<P>::peek` may read on this core while the entity is idle. It
-    /// stays where it is, unchanged, until the entity publishes another one, or ends.
-    template <class T>
-    void publish(const T& value) const noexcept {
-        place_->published = &value;
+    /// As `context<P>::receive`.
+    [[nodiscard]] auto receive() const noexcept {
+        return detail::entity_receive<receive_operation<P>>{*place_, *this->cell_};
     }
-    void unpublish() const noexcept { place_->published = nullptr; }
+    [[nodiscard]] auto receive_for(duration length) const noexcept {
+        return detail::entity_receive<timed_receive_operation<P>>{*place_, *this->cell_, length};
+    }
+
+    /// Shows a value that `sharded<P>::peek` may read on this core while the entity waits for a
+    /// message, there is none, and it has no tasks and no children.
+    ///
+    /// Ownership: stays where it is until the entity publishes another one, or ends.
+    template <class T>
+    void publish(T value) const noexcept {
+        place_->published.emplace(std::move(value));
+    }
+    void unpublish() const noexcept { place_->published.reset(); }
+    /// What it shows, or null.
+    template <class T>
+    [[nodiscard]] const T* published() const noexcept {
+        return place_->published.get<T>();
+    }
 
 private:
     friend struct detail::entity_place;

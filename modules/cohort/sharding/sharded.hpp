@@ -222,7 +222,8 @@ public:
         if (cores == 0 || home_core(shard, cores) != here.id()) {
             return nullptr;
         }
-        return static_cast<const T*>(space_->desks[here.id()]->published(shard, key));
+        const auto* found = space_->desks[here.id()]->at_rest(shard, key);
+        return found == nullptr ? nullptr : found->published.template get<T>();
     }
 
     [[nodiscard]] std::uint32_t shard(std::string_view key) const noexcept {

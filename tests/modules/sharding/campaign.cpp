@@ -24,6 +24,8 @@ struct outcomes {
     std::map<std::string, std::int64_t> sent;  // by sender and key
     std::set<std::pair<std::string, std::int64_t>> done, not_done;
     std::uint64_t maybe = 0;
+    const ghost* seen = nullptr;
+    std::uint64_t shown = 0, stale = 0;
     bool quiet = false;
 };
 
@@ -44,6 +46,14 @@ task<void> put_one(diaries all, std::string key, std::string who, outcomes* book
     }
 }
 
+/// What is shown is the last thing that was done to the key by anybody.
+void look_at(diaries all, const std::string& key, outcomes& book) {
+    if (const auto* shown = all.peek<shown_act>(key)) {
+        ++book.shown;
+        book.stale += shown->index == book.seen->newest.at(key) ? 0 : 1;
+    }
+}
+
 behavior<silent> keep_sending(context<silent> self, diaries all, std::string who,
                               std::uint64_t seed, outcomes* book) {
     auto random = std::mt19937_64{seed};
@@ -51,6 +61,7 @@ behavior<silent> keep_sending(context<silent> self, diaries all, std::string who
         auto burst = random() % 4 == 0 ? 20 : 2;
         for (int i = 0; i < burst; ++i) {
             auto key = key_of(random());
+            look_at(all, key, *book);
             if (random() % 4 == 0) {
                 auto name = who + ">" + key;
                 all[key].tell(note{name, ++book->sent[name]});
@@ -290,13 +301,14 @@ behavior<silent> ask_all(context<silent>, diaries all, std::string who, int* goo
 
 struct totals {
     std::uint64_t acts = 0, moves = 0, hiccups = 0, fences = 0, cuts = 0, maybe = 0, not_done = 0,
-                  retries = 0, redirected = 0;
+                  retries = 0, redirected = 0, shown = 0;
 };
 
 void run_seed(std::uint64_t seed, totals& sums) {
     SCOPED_TRACE("seed " + std::to_string(seed));
     auto book = outcomes{};
     auto world = houses{node_count, 1 + static_cast<unsigned>(seed % 2), {.seed = seed}};
+    book.seen = &world.seen;
     auto player = cluster_player{world, seed, book};
     for (int i = 0; i < 150; ++i) {
         player.step();
@@ -326,6 +338,7 @@ void run_seed(std::uint64_t seed, totals& sums) {
         EXPECT_TRUE(world.sim.stop(world.node(i)));
     }
     EXPECT_EQ(shards, shard_count);
+    EXPECT_EQ(book.stale, 0U);
     EXPECT_EQ(leak_checker::left_by(world.sim), std::nullopt);
     sums.acts += world.seen.acts.size();
     sums.moves += player.moves;
@@ -334,6 +347,7 @@ void run_seed(std::uint64_t seed, totals& sums) {
     sums.cuts += player.cuts;
     sums.maybe += book.maybe;
     sums.not_done += book.not_done.size();
+    sums.shown += book.shown;
 }
 
 TEST(sharding_campaign, keeps_order_and_one_owner_whatever_happens) {
@@ -350,14 +364,15 @@ TEST(sharding_campaign, keeps_order_and_one_owner_whatever_happens) {
     }
     std::printf(
         "acts %lu, moves %lu, suspensions %lu, fences %lu, cuts %lu, maybe %lu, not executed "
-        "%lu, sent again %lu, turned away %lu\n",
+        "%lu, sent again %lu, turned away %lu, shown %lu\n",
         sums.acts, sums.moves, sums.hiccups, sums.fences, sums.cuts, sums.maybe, sums.not_done,
-        sums.retries, sums.redirected);
+        sums.retries, sums.redirected, sums.shown);
     if (last - first >= 10) {
         EXPECT_GT(sums.moves, 0U);
         EXPECT_GT(sums.fences, 0U);
         EXPECT_GT(sums.retries, 0U);
         EXPECT_GT(sums.redirected, 0U);
+        EXPECT_GT(sums.shown, 0U);
     }
 }
 

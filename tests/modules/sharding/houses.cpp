@@ -19,7 +19,10 @@ behavior<diary_protocol> keep_diary(entity_context<diary_protocol> self, ghost* 
     auto taken = std::map<std::string, std::vector<std::int64_t>>{};
     auto act = [&](const std::string& who, std::int64_t number) {
         taken[who].push_back(number);
+        auto index = all->acts.size();
         all->acts.push_back({self.key(), who, number, self.epoch(), where, self.now()});
+        all->newest[self.key()] = index;
+        self.publish(shown_act{index});
     };
     for (;;) {
         auto message = co_await self.receive();

@@ -68,6 +68,10 @@ struct linger {
     std::int64_t number = 0;
 };
 using diary_protocol = protocol<put, note, look, linger>;
+/// What an entity publishes: which act of all it did last.
+struct shown_act {
+    std::size_t index = 0;
+};
 
 /// What was done to all entities of all nodes, and by whom: the test's eye on everything.
 struct ghost {
@@ -80,8 +84,9 @@ struct ghost {
         time_point at;
     };
     std::vector<act> acts;
-    std::map<std::string, int> running;  // by key and node
-    int most = 0;                        // of one key on one node
+    std::map<std::string, std::size_t> newest;  // by key: which act was the last, of any node
+    std::map<std::string, int> running;         // by key and node
+    int most = 0;                               // of one key on one node
     [[nodiscard]] std::vector<std::int64_t> numbers_of(const std::string& who) const;
 };
 

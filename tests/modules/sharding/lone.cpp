@@ -22,7 +22,11 @@ struct linger {
 struct whoami {
     using reply = result<std::string>;
 };
-using counter_protocol = protocol<add, leave_now, fail_now, linger, whoami>;
+struct work_aside {
+    std::int64_t milliseconds = 0;
+};
+struct hide {};
+using counter_protocol = protocol<add, leave_now, fail_now, linger, whoami, work_aside, hide>;
 
 struct lives {
     std::map<std::string, int> running;
@@ -45,14 +49,18 @@ struct life {
     }
 };
 
+task<void> sleep_aside(std::int64_t milliseconds) {
+    co_await sleep_for{std::chrono::milliseconds{milliseconds}};
+}
+
 behavior<counter_protocol> count(entity_context<counter_protocol> self, lives* all) {
     auto alive = life{all, self.key()};
     std::int64_t sum = 0;
-    self.publish(sum);
     for (;;) {
         auto message = co_await self.receive();
         if (auto request = message.get_if<add>()) {
             sum += request->amount;
+            self.publish(sum);
             self.holds(static_cast<std::size_t>(sum));
             request.reply(sum);
         } else if (auto patient = message.get_if<linger>()) {
@@ -61,6 +69,10 @@ behavior<counter_protocol> count(entity_context<counter_protocol> self, lives* a
         } else if (auto asked = message.get_if<whoami>()) {
             asked.reply(self.key() + "@" + std::to_string(self.shard()) + "#" +
                         std::to_string(self.epoch()));
+        } else if (auto beside = message.get_if<work_aside>()) {
+            self.start(sleep_aside(beside->milliseconds));
+        } else if (message.get_if<hide>()) {
+            self.unpublish();
         } else if (message.get_if<fail_now>()) {
             throw std::runtime_error{"told to"};
         } else {
@@ -235,6 +247,106 @@ behavior<silent> look_at_it(context<silent> self, sharded<counter_protocol> all)
 TEST(sharding, shows_what_an_idle_entity_has_published) {
     auto house = lone_house{};
     house.run(look_at_it, *house.all);
+}
+
+/// What is shown of a key, or -1.
+std::int64_t shown(const sharded<counter_protocol>& all, std::string_view key) {
+    const auto* seen = all.peek<std::int64_t>(key);
+    return seen == nullptr ? -1 : *seen;
+}
+
+behavior<silent> watch_it_vanish(context<silent> self, sharded<counter_protocol> all) {
+    auto count_one = [&] { return all["p"].ask<add>(1s, 1); };
+    static_cast<void>(co_await count_one());
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), 1);
+    all["p"].tell(leave_now{});
+    EXPECT_EQ(shown(all, "p"), -1) << "a message waits";
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), -1) << "it has returned";
+    static_cast<void>(co_await count_one());
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), 1);
+    all["p"].tell(fail_now{});
+    static_cast<void>(co_await all["p"].ask<whoami>(1s));
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), -1) << "it failed, and the next one has published nothing";
+    all["p"].tell(work_aside{5});
+    static_cast<void>(co_await count_one());
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), -1) << "a task of its works";
+    co_await self.sleep(10ms);
+    static_cast<void>(co_await count_one());
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), 2);
+    all["p"].tell(hide{});
+    co_await self.sleep(1ms);
+    EXPECT_EQ(shown(all, "p"), -1) << "it shows nothing any more";
+}
+
+TEST(sharding, shows_nothing_of_an_entity_that_works_or_has_ended) {
+    auto house = lone_house{};
+    house.run(watch_it_vanish, *house.all);
+}
+
+behavior<silent> look_at_most(context<silent> self, sharded<counter_protocol> all) {
+    constexpr auto keys = 9000;
+    for (int key = 0; key < keys; ++key) {
+        static_cast<void>(co_await all[std::to_string(key)].ask<add>(1s, key));
+    }
+    co_await self.sleep(1ms);
+    for (int round = 0; round < 2; ++round) {
+        for (int key = 0; key < keys; ++key) {
+            EXPECT_EQ(shown(all, std::to_string(key)), key);
+        }
+    }
+}
+
+behavior<silent> look_again(context<silent>, sharded<counter_protocol> all) {
+    EXPECT_EQ(shown(all, "7"), -1) << "it was idle and has ended";
+    auto sum = co_await all["7"].ask<add>(1s, 1);
+    EXPECT_EQ(*sum, 1);
+}
+
+TEST(sharding, tells_apart_what_many_entities_show) {
+    auto house = lone_house{{.idle = 40s}};
+    house.run(look_at_most, *house.all);
+    house.sim.run_for(60s);
+    EXPECT_EQ(house.shards->numbers().entities, 0U);
+    house.run(look_again, *house.all);
+}
+
+behavior<silent> look_now_and_then(context<silent> self, sharded<counter_protocol> all) {
+    static_cast<void>(co_await all["p"].ask<add>(1s, 42));
+    for (int i = 0; i < 10; ++i) {
+        co_await self.sleep(30s);
+        EXPECT_EQ(shown(all, "p"), 42);
+    }
+}
+
+TEST(sharding, an_entity_that_is_looked_at_is_not_idle) {
+    auto house = lone_house{{.idle = 40s}};
+    house.run(look_now_and_then, *house.all);
+    EXPECT_EQ(house.alive.started, 1);
+    house.sim.run_for(60s);
+    EXPECT_EQ(house.shards->numbers().passivated, 1U);
+}
+
+behavior<silent> look_and_crowd(context<silent> self, sharded<counter_protocol> all) {
+    static_cast<void>(co_await all["p"].ask<add>(1s, 42));
+    for (int key = 0; key < 300; ++key) {
+        if (key % 20 == 0 && key < 200) {
+            co_await self.sleep(1ms);
+            EXPECT_EQ(shown(all, "p"), 42) << "what is looked at stays: " << key;
+        }
+        static_cast<void>(co_await all[std::to_string(key)].ask<add>(1s, 1));
+    }
+    EXPECT_EQ(shown(all, "p"), -1);
+}
+
+TEST(sharding, shows_nothing_of_what_was_evicted) {
+    auto house = lone_house{{.entities_max = 40}};
+    house.run(look_and_crowd, *house.all);
 }
 
 behavior<silent> wait_for_store(context<silent>, sharded<counter_protocol> all,

@@ -253,6 +253,141 @@ TEST(sharding_nodes, the_lease_is_read_when_an_entity_runs_not_when_somebody_say
     EXPECT_EQ(world.seen.acts.size(), 1U);
 }
 
+behavior<silent> look_for_something(context<silent>, diaries all, std::string key, bool* found) {
+    *found = all.peek<shown_act>(key) != nullptr;
+    co_return;
+}
+
+/// Whether a node shows something of a key.
+bool shows(houses& world, std::size_t i, const std::string& key) {
+    auto out = false;
+    world.run(i, look_for_something, *world.at(i).all, key, &out);
+    return out;
+}
+
+/// One node owns all, and one of its entities has something to show.
+struct shown_house {
+    std::vector<error> failures;
+    houses world;
+    std::string key = houses::key_in(4);
+    std::int64_t puts = 0;
+
+    explicit shown_house(std::size_t nodes = 2) : world{nodes} {
+        world.own_all(1).publish();
+        act();
+        EXPECT_TRUE(shown());
+    }
+    void act() {
+        world.run(1, put_some, *world.at(1).all, key, std::string{"a"}, puts, puts + 1, &failures);
+        ++puts;
+        EXPECT_TRUE(failures.empty());
+        world.sim.run_for(1ms);
+    }
+    bool shown() { return shows(world, 1, key); }
+};
+
+TEST(sharding_peek, reads_the_lease_before_it_shows_anything) {
+    auto house = shown_house{};
+    auto& owners = *house.world.at(1).owners;
+    // Nobody has said so yet.
+    owners.held.set_end(house.world.node(1).system().world().now());
+    EXPECT_FALSE(house.shown());
+    owners.held.set_end(time_point::max());
+    EXPECT_TRUE(house.shown());
+    owners.suspend();
+    house.world.sim.run_for(1s);
+    EXPECT_FALSE(house.shown());
+    owners.held.set_end(time_point::max());
+    EXPECT_FALSE(house.shown()) << "it was not said to hold again";
+    owners.resume();
+    house.world.sim.run_for(10ms);
+    EXPECT_TRUE(house.shown());
+}
+
+TEST(sharding_peek, shows_nothing_of_a_shard_that_moves_or_moved) {
+    auto house = shown_house{};
+    auto& world = house.world;
+    auto out = std::vector<result<std::int64_t>>{};
+    auto ended = false;
+    // Another entity of the shard is busy, so the shard goes on draining.
+    auto busy = std::string{"busy"};
+    for (int i = 0; shard_of(busy, shard_count) != 4; ++i) {
+        busy = "busy" + std::to_string(i);
+    }
+    world.start(0, &ended, ask_linger, *world.at(0).all, busy, std::int64_t{1000}, duration{20s},
+                &out);
+    world.sim.run_for(10ms);
+    EXPECT_TRUE(house.shown());
+    world.move(4, 0).publish();
+    EXPECT_FALSE(house.shown()) << "it drains";
+    world.sim.run_for(100ms);
+    EXPECT_FALSE(house.shown());
+    world.cancel_moves().publish();
+    world.sim.run_for(10ms);
+    EXPECT_FALSE(house.shown()) << "the entity was told to end while the shard was to move";
+    house.act();
+    EXPECT_TRUE(house.shown());
+    world.sim.run_for(2s);
+    EXPECT_TRUE(ended);
+    world.move(4, 0).publish();
+    world.sim.run_for(100ms);
+    EXPECT_EQ(world.at(1).owners->released.size(), 1U);
+    EXPECT_FALSE(house.shown()) << "it is released";
+    world.own(4, 0).publish();
+    EXPECT_FALSE(house.shown());
+    EXPECT_FALSE(shows(world, 0, house.key));
+    house.act();
+    EXPECT_FALSE(house.shown()) << "it lives on the other node";
+    EXPECT_TRUE(shows(world, 0, house.key));
+    world.move(4, 1).publish();
+    world.sim.run_for(100ms);
+    world.own(4, 1).publish();
+    EXPECT_FALSE(house.shown()) << "it is back, and has not begun";
+    EXPECT_FALSE(shows(world, 0, house.key));
+    house.act();
+    EXPECT_TRUE(house.shown());
+}
+
+TEST(sharding_peek, shows_nothing_from_before_a_fence) {
+    auto house = shown_house{3};
+    auto& world = house.world;
+    world.at(1).owners->suspend();
+    world.sim.run_for(100ms);
+    world.remove(1).own_all(2);
+    auto made = world.make();
+    world.show(0, made);
+    world.show(2, made);
+    world.sim.run_for(100ms);
+    world.at(1).owners->fence(999);
+    world.uids[1] = {999, 999};
+    EXPECT_FALSE(house.shown());
+    world.join(1).publish();
+    world.move(4, 1).publish();
+    world.sim.run_for(100ms);
+    world.own(4, 1).publish();
+    EXPECT_FALSE(house.shown()) << "owned again, by another name";
+    house.act();
+    EXPECT_TRUE(house.shown());
+}
+
+TEST(sharding_peek, shows_nothing_while_something_waits_in_front_of_it) {
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto house = shown_house{};
+    auto& world = house.world;
+    world.at(1).owners->suspend();
+    world.sim.run_for(1ms);
+    world.start(1, &ended, put_some, *world.at(1).all, house.key, std::string{"b"}, std::int64_t{0},
+                std::int64_t{1}, &failures);
+    world.sim.run_for(10ms);
+    EXPECT_FALSE(ended);
+    EXPECT_FALSE(house.shown());
+    world.at(1).owners->resume();
+    world.sim.run_for(10ms);
+    EXPECT_TRUE(ended);
+    EXPECT_TRUE(house.shown());
+}
+
 TEST(sharding_nodes, a_node_without_a_lease_says_so_soon) {
     auto failures = std::vector<error>{};
     auto ended = false;

@@ -48,7 +48,7 @@ desk::peer::peer(desk& where, node_uid who) noexcept
 
 desk::desk(sharding_state& whole, space_base& space, core& here, std::uint32_t cores)
     : whole_{whole}, space_{space}, here_{here}, gate_{*whole.gates[here.id()]},
-      stream_{here.world().random() | 1}, lines_(space.options.shards),
+      stream_{here.world().random() | 1}, lines_(space.options.shards), open_(space.options.shards),
       retries_left_{static_cast<double>(whole.options.retries_max)}, seats_{here.world().random()},
       entities_max_{std::max<std::size_t>(1, space.options.entities_max / cores)},
       content_bytes_max_{space.options.content_bytes_max / cores},
@@ -156,7 +156,7 @@ void desk::send(flight_ptr it) {
             return;
         }
     }
-    line.open = false;
+    open_[shard] = 0;
     if (!enqueue(rest.queue, it)) {
         give_up(std::move(it), errc::overloaded);
         return;
@@ -246,9 +246,9 @@ void desk::pump(std::uint32_t shard) noexcept {
         }
     }
     const auto* rest = line.waiting.get();
-    line.open =
-        line.phase == shard_phase::serving &&
-        (rest == nullptr || (rest->queue.empty() && rest->guests.empty() && rest->flying.empty()));
+    auto empty =
+        rest == nullptr || (rest->queue.empty() && rest->guests.empty() && rest->flying.empty());
+    open_[shard] = line.phase == shard_phase::serving && empty ? 1 : 0;
 }
 
 void desk::deliver_waiting(shard_line& line) noexcept {
@@ -354,7 +354,7 @@ void desk::failed(flight& it, error why) noexcept {
     rest.again = true;
     rest.last = why;
     requeue(rest, std::move(taken), std::move(why));
-    lines_[shard].open = false;
+    open_[shard] = 0;
     if (!rest.pause.armed()) {
         here_.timers().arm(rest.pause, here_.turn_time() + next_pause(rest.attempts++));
     }
@@ -504,7 +504,7 @@ void desk::closed() noexcept {
     }
     for (auto shard : homes_) {
         auto& line = lines_[shard];
-        line.open = false;
+        open_[shard] = 0;
         if (!line.waiting) {
             continue;
         }

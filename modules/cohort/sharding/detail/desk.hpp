@@ -6,6 +6,7 @@
 #include <string_view>
 #include <vector>
 
+#include <cohort/actor/cold.hpp>
 #include <cohort/cluster/view.hpp>
 #include <cohort/runtime/core.hpp>
 #include <cohort/sharding/detail/flight.hpp>
@@ -27,7 +28,6 @@ enum class shard_phase : std::uint8_t {
 /// One shard at its home core.
 struct shard_line {
     shard_phase phase = shard_phase::elsewhere;
-    bool open = false;    // serving, and nothing waits in front of a new message
     bool moving = false;  // its owner is to release it
     std::uint32_t seats = 0;
     std::uint64_t own_epoch = 0;
@@ -71,7 +71,7 @@ public:
 
     /// Whether a message can be handed to its entity right away.
     [[nodiscard]] bool open(std::uint32_t shard) const noexcept {
-        return lines_[shard].open && !gate_.frozen();
+        return open_[shard] != 0 && !gate_.frozen();
     }
     void deliver(std::uint32_t shard, std::string_view key, message* node);
     /// What cannot: it is sent on, or waits.
@@ -94,8 +94,14 @@ public:
     /// The coroutine of an entity is gone; what is left in its mailbox is taken over.
     void ended(seat& place, cell& was) noexcept;
     void holds(seat& place, std::size_t content_bytes) noexcept;
-    /// What an idle entity has published, if it may be shown now.
-    [[nodiscard]] const void* published(std::uint32_t shard, std::string_view key) noexcept;
+    /// Whether an entity does nothing before its next message.
+    [[nodiscard]] static bool rests(const cell& entity) noexcept {
+        return entity.at_rest() && (entity.cold == nullptr ||
+                                    (entity.cold->tasks == nullptr && entity.cold->children == 0));
+    }
+    /// The seat of an entity at rest, if what it has published may be shown now; that counts as a
+    /// use. Else null.
+    [[nodiscard]] const seat* at_rest(std::uint32_t shard, std::string_view key) noexcept;
 
     // -- ownership ------------------------------------------------------------------------------
 
@@ -169,7 +175,6 @@ private:
     void remove(seat& place) noexcept;
     void take_back(seat& place) noexcept;
     void drop_mail(mail& rest, errc why) noexcept;
-    [[nodiscard]] bool at_rest(const seat& place) noexcept;
     void stop(seat& place) noexcept;
     void make_room() noexcept;
     [[nodiscard]] bool evict_one() noexcept;
@@ -181,7 +186,7 @@ private:
     void now_ours(std::uint32_t shard, const shard_owner& owner, const shard_move* move) noexcept;
     void refuse_late_guests(std::uint32_t shard) noexcept;
     void now_elsewhere(std::uint32_t shard) noexcept;
-    void enter(shard_line& line, shard_phase phase) noexcept;
+    void enter(std::uint32_t shard, shard_phase phase) noexcept;
     void settle_in(std::uint32_t shard) noexcept;
     void lose(std::uint32_t shard) noexcept;
     void activate(std::uint32_t shard) noexcept;
@@ -197,6 +202,9 @@ private:
     std::uint64_t stream_;
     std::vector<shard_line> lines_;     // of all shards; those of other cores stay empty
     std::vector<std::uint32_t> homes_;  // those at home here
+    /// Of each shard, whether it is served and nothing waits in front of a new message. All of them
+    /// fit into a few lines of memory: every request looks here.
+    std::vector<std::uint8_t> open_;
     view_ptr view_;
     std::uint64_t epoch_ = 0;
     node_uid self_;

@@ -1,7 +1,6 @@
 #include <algorithm>
 
 #include <cohort/actor/behavior.hpp>
-#include <cohort/actor/cold.hpp>
 #include <cohort/actor/lifecycle.hpp>
 #include <cohort/sharding/detail/desk.hpp>
 
@@ -21,6 +20,7 @@ void desk::deliver(std::uint32_t shard, std::string_view key, message* node) {
     if (auto* place = seats_.find(key)) {
         place->used = true;
         place->used_at = tick_;
+        place->at_rest = false;
         auto* target = here_.find(place->entity);
         COHORT_ASSERT(target != nullptr, "S-1: a seat knows its entity");
         if (COHORT_LIKELY((target->main.flags & fiber::stopping) == 0)) {
@@ -117,7 +117,8 @@ void desk::ended(seat& place, cell& was) noexcept {
         }
     }
     place.entity = {};
-    place.published = nullptr;
+    place.published.reset();
+    place.at_rest = false;
     if (closing()) {
         drop_mail(place.waiting, errc::terminated);
     }
@@ -164,7 +165,7 @@ void desk::take_back(seat& place) noexcept {
         (*each)->sequence = --rest.oldest;
         requeue(rest, std::move(*each), errc::moving);
     }
-    line.open = false;
+    open_[place.shard] = 0;
 }
 
 void desk::drop_mail(mail& rest, errc why) noexcept {
@@ -190,12 +191,6 @@ void desk::holds(seat& place, std::size_t bytes) noexcept {
     }
 }
 
-bool desk::at_rest(const seat& place) noexcept {
-    const auto& actor = *here_.find(place.entity);
-    return actor.at_rest() &&
-           (actor.cold == nullptr || (actor.cold->tasks == nullptr && actor.cold->children == 0));
-}
-
 void desk::stop(seat& place) noexcept { here_.keeper().stop(here_, place.entity); }
 
 void desk::make_room() noexcept {
@@ -211,7 +206,7 @@ bool desk::evict_one() noexcept {
     for (auto chances = second_chances_max; chances > 0 && seats_.oldest() != nullptr; --chances) {
         auto& place = *seats_.oldest();
         seats_.pass_over(place);
-        if (!std::exchange(place.used, false) && at_rest(place)) {
+        if (!std::exchange(place.used, false) && rests(*here_.find(place.entity))) {
             counters_.evicted.add();
             content_bytes_ -= place.content_bytes;
             counters_.bytes_out.add(std::exchange(place.content_bytes, 0));
@@ -241,7 +236,7 @@ void desk::sweep() noexcept {
         }
         place->swept_at = tick_;
         seats_.pass_over(*place);
-        if (tick_ - place->used_at > ticks_of_idleness && at_rest(*place)) {
+        if (tick_ - place->used_at > ticks_of_idleness && rests(*here_.find(place->entity))) {
             counters_.passivated.add();
             stop(*place);
         }
@@ -250,17 +245,17 @@ void desk::sweep() noexcept {
     here_.timers().arm(sweep_timer_, soon ? now + wheel::tick_length : next_tick_);
 }
 
-const void* desk::published(std::uint32_t shard, std::string_view key) noexcept {
+const seat* desk::at_rest(std::uint32_t shard, std::string_view key) noexcept {
     if (!open(shard)) {
         return nullptr;
     }
     auto* place = seats_.find(key);
-    if (place == nullptr || place->published == nullptr || !gate_.open(here_) || !at_rest(*place)) {
+    if (place == nullptr || !place->at_rest || !gate_.open(here_)) {
         return nullptr;
     }
     place->used = true;
     place->used_at = tick_;
-    return place->published;
+    return place;
 }
 
 }  // namespace cohort::detail

@@ -13,6 +13,20 @@ std::size_t seat_table::key_hash::operator()(std::string_view key) const noexcep
 
 seat_table::~seat_table() { COHORT_ASSERT(all_.empty(), "S-8: entities end before their table"); }
 
+// The table has room for every key, so nothing of it is in the processor's caches; the seats that
+// were found last are remembered where they are.
+seat* seat_table::find(std::string_view key) noexcept {
+    auto*& recent = recent_of(key);
+    if (recent == nullptr || recent->key != key) {
+        auto found = all_.find(key);
+        if (found == all_.end()) {
+            return nullptr;
+        }
+        recent = *found;
+    }
+    return recent;
+}
+
 seat& seat_table::add(std::string_view key) {
     auto made = std::make_unique<seat>();
     made->key = key;
@@ -26,6 +40,9 @@ seat& seat_table::add(std::string_view key) {
 void seat_table::remove(seat& gone) noexcept {
     COHORT_ASSERT(!gone.entity && gone.waiting.empty(), "S-1: a seat outlives its entity");
     unlink(gone);
+    if (auto*& recent = recent_of(gone.key); recent == &gone) {
+        recent = nullptr;
+    }
     all_.erase(&gone);
     delete &gone;
 }

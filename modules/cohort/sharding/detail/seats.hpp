@@ -1,14 +1,19 @@
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <string>
 #include <string_view>
+#include <type_traits>
+#include <utility>
 
 #include <boost/unordered/unordered_flat_set.hpp>
 #include <cohort/runtime/cell.hpp>
 #include <cohort/runtime/message.hpp>
+#include <cohort/world/assert.hpp>
 
 namespace cohort::detail {
 
@@ -36,24 +41,71 @@ struct mail {
     }
 };
 
+/// A value that an entity shows, of any type that fits.
+class shown_value {
+public:
+    static constexpr std::size_t bytes_max = 56;
+
+    shown_value() = default;
+    shown_value(const shown_value&) = delete;
+    shown_value& operator=(const shown_value&) = delete;
+    ~shown_value() { reset(); }
+
+    template <class T>
+    void emplace(T value) noexcept {
+        static_assert(sizeof(T) <= bytes_max && alignof(T) <= alignof(void*),
+                      "what an entity publishes has at most 56 bytes: publish a pointer to it");
+        static_assert(std::is_nothrow_move_constructible_v<T>);
+        reset();
+        new (place_) T{std::move(value)};
+        destroy_ = &destroy<T>;
+    }
+    void reset() noexcept {
+        if (auto* end = std::exchange(destroy_, nullptr)) {
+            end(place_);
+        }
+    }
+    /// Null when there is none.
+    template <class T>
+    [[nodiscard]] const T* get() const noexcept {
+        if (destroy_ == nullptr) {
+            return nullptr;
+        }
+        COHORT_ASSERT(destroy_ == &destroy<T>, "S-9: a value is read as what was published");
+        return std::launder(reinterpret_cast<const T*>(place_));
+    }
+
+private:
+    template <class T>
+    static void destroy(void* it) noexcept {
+        static_cast<T*>(it)->~T();
+    }
+
+    void (*destroy_)(void*) noexcept = nullptr;
+    alignas(void*) std::byte place_[bytes_max];
+};
+
 /// An entity's place at its desk. It lives from the first message for a key until the entity has
 /// ended and nothing waits for it.
-struct seat {
+struct alignas(64) seat {
+    // What a read looks at stands together, in two lines of memory.
     std::string key;
     desk* at = nullptr;
+    bool at_rest = false;  // the entity does nothing before the next message, and none has come
+    bool used = false;     // since it was made or passed over
+    std::uint32_t used_at = 0;  // by the desk's coarse clock
+    std::uint32_t swept_at = 0;
+    std::uint32_t shard = 0;
     handle entity;  // null while no coroutine of it exists
+    shown_value published;
+
     seat* newer = nullptr;
     seat* older = nullptr;
     seat* next_of_shard = nullptr;
     seat* previous_of_shard = nullptr;
     mail waiting;  // what came while the entity was ending
-    const void* published = nullptr;
     std::size_t content_bytes = 0;
     std::uint64_t own_epoch = 0;  // of the shard when the seat was made
-    std::uint32_t shard = 0;
-    std::uint32_t used_at = 0;  // by the desk's coarse clock
-    std::uint32_t swept_at = 0;
-    bool used = false;  // since it was made or passed over
 };
 
 /// The seats of one core: found by key, and in a row in which they were made or passed over.
@@ -67,10 +119,7 @@ public:
 
     void reserve(std::size_t seats) { all_.reserve(seats); }
     [[nodiscard]] std::size_t size() const noexcept { return all_.size(); }
-    [[nodiscard]] seat* find(std::string_view key) noexcept {
-        auto found = all_.find(key);
-        return found == all_.end() ? nullptr : *found;
-    }
+    [[nodiscard]] seat* find(std::string_view key) noexcept;
     [[nodiscard]] seat& add(std::string_view key);
     void remove(seat& gone) noexcept;
 
@@ -97,8 +146,14 @@ private:
 
     void link(seat& it) noexcept;
     void unlink(seat& it) noexcept;
+    [[nodiscard]] seat*& recent_of(std::string_view key) noexcept {
+        return recent_[all_.hash_function()(key) % recent_max];
+    }
+
+    static constexpr std::size_t recent_max = 4096;
 
     boost::unordered_flat_set<seat*, key_hash, key_equal> all_;
+    std::array<seat*, recent_max> recent_{};  // by hash
     seat* newest_ = nullptr;
     seat* oldest_ = nullptr;
 };

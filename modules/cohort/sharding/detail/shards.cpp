@@ -102,19 +102,19 @@ void desk::now_ours(std::uint32_t shard, const shard_owner& owner,
         // It was given away and came back between two views.
         COHORT_ASSERT(line.phase == shard_phase::released,
                       "R9: a shard leaves its owner by release or by fence");
-        enter(line, shard_phase::elsewhere);
+        enter(shard, shard_phase::elsewhere);
     }
     line.own_epoch = owner.own_epoch;
     if (!ours(line)) {
-        enter(line, shard_phase::asleep);
+        enter(shard, shard_phase::asleep);
         refuse_late_guests(shard);
         settle_in(shard);
     }
     if (move == nullptr) {
         if (line.phase == shard_phase::draining && of_today(line)) {
-            enter(line, shard_phase::serving);  // it stays after all, with what is left of it
+            enter(shard, shard_phase::serving);  // it stays after all, with what is left of it
         } else if (line.phase == shard_phase::draining || line.phase == shard_phase::released) {
-            enter(line, shard_phase::asleep);
+            enter(shard, shard_phase::asleep);
             settle_in(shard);
         }
         std::erase(draining_, shard);
@@ -151,10 +151,13 @@ void desk::now_elsewhere(std::uint32_t shard) noexcept {
     }
 }
 
-void desk::enter(shard_line& line, shard_phase phase) noexcept {
+void desk::enter(std::uint32_t shard, shard_phase phase) noexcept {
+    auto& line = lines_[shard];
     auto before = ours(line);
     line.phase = phase;
-    line.open = false;
+    open_[shard] = 0;
+    COHORT_ASSERT(phase != shard_phase::serving || line.first == nullptr || of_today(line),
+                  "I1: what an earlier owner started is gone before its shard is served again");
     if (before != ours(line)) {
         (before ? counters_.disowned : counters_.owned).add();
     }
@@ -164,13 +167,13 @@ void desk::enter(shard_line& line, shard_phase phase) noexcept {
 void desk::settle_in(std::uint32_t shard) noexcept {
     auto& line = lines_[shard];
     if (!space_.options.activate && line.seats == 0) {
-        enter(line, shard_phase::serving);
+        enter(shard, shard_phase::serving);
     }
 }
 
 void desk::lose(std::uint32_t shard) noexcept {
     auto& line = lines_[shard];
-    enter(line, shard_phase::elsewhere);
+    enter(shard, shard_phase::elsewhere);
     std::erase(draining_, shard);
     refuse_guests(shard, errc::moving);
     for (auto* each = line.first; each != nullptr; each = each->next_of_shard) {
@@ -204,11 +207,11 @@ void desk::activate(std::uint32_t shard) noexcept {
         return;
     }
     if (!space_.options.activate) {
-        enter(line, shard_phase::serving);
+        enter(shard, shard_phase::serving);
         deliver_waiting(line);
         return;
     }
-    enter(line, shard_phase::activating);
+    enter(shard, shard_phase::activating);
     counters_.activations.add();
     start_task(*host_, run_activation(this, shard, line.own_epoch));
 }
@@ -225,7 +228,7 @@ void desk::activated(std::uint32_t shard, std::uint64_t own_epoch,
         return;
     }
     if (done) {
-        enter(line, shard_phase::serving);
+        enter(shard, shard_phase::serving);
         pump(shard);
         return;
     }
@@ -234,7 +237,7 @@ void desk::activated(std::uint32_t shard, std::uint64_t own_epoch,
     if (done.error() == errc::stale_epoch) {
         whole_.owners.look_for(epoch_ + 1);
     }
-    enter(line, shard_phase::asleep);
+    enter(shard, shard_phase::asleep);
     if (!line.waiting->pause.armed()) {
         here_.timers().arm(line.waiting->pause, here_.turn_time() + activation_pause);
     }
@@ -244,7 +247,7 @@ void desk::activated(std::uint32_t shard, std::uint64_t own_epoch,
 
 void desk::begin_drain(std::uint32_t shard, std::uint64_t drain_epoch) noexcept {
     auto& line = lines_[shard];
-    enter(line, shard_phase::draining);
+    enter(shard, shard_phase::draining);
     line.drain_epoch = drain_epoch;
     line.drain_until = here_.turn_time() + whole_.options.drain_time;
     refuse_guests(shard, errc::moving);
@@ -262,14 +265,14 @@ void desk::drain() noexcept {
     std::erase_if(draining_, [&](std::uint32_t shard) {
         auto& line = lines_[shard];
         for (auto* each = line.first; each != nullptr; each = each->next_of_shard) {
-            if (now >= line.drain_until || at_rest(*each)) {
+            if (now >= line.drain_until || rests(*here_.find(each->entity))) {
                 stop(*each);
             }
         }
         if (line.seats != 0) {
             return false;
         }
-        enter(line, shard_phase::released);
+        enter(shard, shard_phase::released);
         counters_.moves.add();
         done.push_back(shard);
         return true;
