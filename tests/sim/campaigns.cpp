@@ -35,6 +35,14 @@ TEST(schedule, refuses_what_it_cannot_read) {
     }
 }
 
+TEST(schedule, refuses_times_that_no_duration_holds) {
+    for (auto* text : {"length=9223372036854775807", "op=-9223372036854775807,1,1,1",
+                       "crash=9007199254740993,1,0,0,0", "swarm=1,1,0,100,1,2,9007199254740993"}) {
+        EXPECT_FALSE(schedule::parse(text)) << text;
+    }
+    EXPECT_TRUE(schedule::parse("length=9007199254740992"));
+}
+
 TEST(schedule, tries_every_kind_of_fault_in_a_few_hundred_seeds) {
     auto kinds = std::set<fault_kind>{};
     auto nodes = std::set<std::uint32_t>{};

@@ -23,13 +23,16 @@ duration from_us(std::int64_t count) noexcept { return std::chrono::microseconds
 
 // -- text -----------------------------------------------------------------------------------------
 
+// In microseconds 285 years, which a duration can hold.
+constexpr auto number_max = std::int64_t{1} << 53;
+
 // Reads `a,b,c` as numbers.
 template <std::size_t Count>
 std::optional<std::array<std::int64_t, Count>> numbers_in(std::string_view text) {
     auto out = std::array<std::int64_t, Count>{};
     for (std::size_t i = 0; i < Count; ++i) {
         auto [end, failure] = std::from_chars(text.data(), text.data() + text.size(), out[i]);
-        if (failure != std::errc{}) {
+        if (failure != std::errc{} || out[i] > number_max || out[i] < -number_max) {
             return std::nullopt;
         }
         text.remove_prefix(static_cast<std::size_t>(end - text.data()));
