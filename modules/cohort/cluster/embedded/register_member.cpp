@@ -51,8 +51,9 @@ void register_node::impl::admitted(time_point now) {
 
 void register_node::impl::removed(time_point now, const view& by, const view_ptr& before) {
     const auto* was = before->find(self.uid);
-    auto fenced = by.epoch != before->epoch + 1 || was == nullptr || !left_by_itself(*before, *was);
-    COHORT_ASSERT(fenced || leaving_, "nobody leaves by itself who was not told to");
+    // Who was not told to leave has not left by itself, whatever a view says of it.
+    auto fenced = !leaving_ || by.epoch != before->epoch + 1 || was == nullptr ||
+                  !left_by_itself(*before, *was);
     if (fenced) {
         tell(register_event::kind::fenced);
     }
