@@ -76,26 +76,26 @@ run_checks() {
     say "All checks passed"
 }
 
+# Lines of the decoders that the inputs run which are kept in tests/fuzz/corpus, and those of some more seconds.
+fuzz_coverage() {
+    need build test sanitize
+    configure coverage
+    build coverage
+    python3 tests/fuzz/coverage.py --build "$root/build/coverage" "$@"
+}
+
 run_fuzz() {
-    local seconds=${1:-20} only=${2:-} target name
+    if [[ ${1:-} == --coverage ]]; then
+        shift
+        fuzz_coverage "$@"
+        return
+    fi
+    local seconds=${1:-20} only=${2:-}
     [[ $seconds =~ ^[1-9][0-9]*$ ]] || die "fuzz takes seconds and a target's name; '$seconds' is no number of seconds"
     need build test sanitize
     configure fuzz
     build fuzz
-    local found=0
-    for target in "$root"/build/fuzz/fuzz/fuzz_*; do
-        [[ -x $target && -f $target ]] || continue
-        name=$(basename "$target")
-        [[ -z $only || $name == "$only" || $name == "fuzz_$only" ]] || continue
-        found=$((found + 1))
-        fuzz_one "$target" "$name" "$seconds"
-    done
-    if ((found == 0)); then
-        [[ -z $only ]] || die "there is no fuzz target named $only"
-        say "There are no fuzz targets"
-        return
-    fi
-    say "$found fuzz targets found nothing in $seconds seconds each"
+    python3 tests/fuzz/run.py --build "$root/build/fuzz" --seconds "$seconds" ${only:+--only "$only"}
 }
 
 # The same seeds in several builds: the names of presets, or those that CI has made anyway.
@@ -141,18 +141,6 @@ run_sim() {
         options+=(--commit "$commit" --corpus "$root/tests/sim/corpus")
     fi
     "$root/build/sim/tests/sim/cohort-sim" "${options[@]}" "$@"
-}
-
-# New inputs go to the build directory; tests/fuzz/corpus/NAME holds the seeds that are kept.
-fuzz_one() {
-    local target=$1 name=$2 seconds=$3 corpus=$root/build/fuzz/corpus/$2 seeds=$root/tests/fuzz/corpus/$2
-    mkdir -p "$corpus"
-    say "Fuzzing $name for $seconds seconds"
-    local folders=("$corpus")
-    [[ -d $seeds ]] && folders+=("$seeds")
-    "$target" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 -verbosity=0 \
-        -artifact_prefix="$corpus.failed-" "${folders[@]}" ||
-        die "$name failed; the input is at $corpus.failed-*"
 }
 
 run_bench() {

@@ -2,6 +2,7 @@
 // pieces, what it accepts is written again to the same bytes, and chunks never hold more memory
 // than was sent.
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -61,6 +62,43 @@ outcome run(std::string_view input, std::size_t piece) {
     return out;
 }
 
+/// A frame that is far longer than any input, with the input behind it: memory grows for it, and is
+/// given back.
+void run_large(std::string_view input, std::size_t size) {
+    auto bytes = byte_buffer{};
+    write_frame({.kind = frame_kind::tell, .payload = std::string(size, 'x')}, bytes);
+    bytes.append(input);
+    auto reader = frame_reader{1U << 20};
+    auto read = frame{};
+    auto state = frame_reader::state::need_more;
+    std::size_t frames = 0;
+    for (auto rest = bytes.view(); !rest.empty() && state != frame_reader::state::broken;) {
+        auto room = reader.prepare();
+        auto fits = std::min(room.size(), rest.size());
+        std::memcpy(room.data(), rest.data(), fits);
+        reader.commit(fits);
+        rest.remove_prefix(fits);
+        while ((state = reader.next(read)) == frame_reader::state::ready) {
+            COHORT_ASSERT(frames++ > 0 || read.payload.size() == size, "long frames come whole");
+        }
+    }
+    COHORT_ASSERT(frames > 0, "a long frame is one like others");
+    static_cast<void>(reader.failure());
+    if (state == frame_reader::state::need_more) {
+        static_cast<void>(reader.prepare());
+        COHORT_ASSERT(reader.memory() <= (1U << 20) + sizeof(std::uint32_t), "memory is bounded");
+    }
+}
+
+/// What came behind the handshake.
+void run_seeded(std::string_view input) {
+    auto reader = frame_reader{frame_max};
+    reader.seed(input.substr(0, 4096));
+    auto read = frame{};
+    while (reader.next(read) == frame_reader::state::ready) {
+    }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
@@ -71,5 +109,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
                   "pieces change nothing");
     COHORT_ASSERT(input.substr(0, whole.frames.size()) == whole.frames || whole.broken,
                   "what is written again is what was read");
+    run_seeded(input);
+    // Seldom, because it takes long.
+    if (size % 97 == 7) {
+        run_large(input, std::min<std::size_t>(size * 4096, 400'000));
+    }
     return 0;
 }

@@ -12,6 +12,7 @@
 
 #include <cohort/http/caching.hpp>
 #include <cohort/http/composer.hpp>
+#include <cohort/http/percent.hpp>
 #include <cohort/http/request_reader.hpp>
 #include <cohort/http/router.hpp>
 #include <cohort/world/assert.hpp>
@@ -26,6 +27,15 @@ router make_routes() {
         COHORT_ASSERT(routes.add(GET, pattern).has_value(), "the patterns of the target are good");
     }
     return routes;
+}
+
+/// What is encoded is decoded to the same; what can be decoded is.
+void check_percent(std::string_view text) {
+    auto back = std::string{};
+    COHORT_ASSERT(percent_decode(percent_encode(text), back) && back == text,
+                  "an encoded text is decoded to itself");
+    back.clear();
+    static_cast<void>(percent_decode(text, back));
 }
 
 struct outcome {
@@ -52,6 +62,9 @@ void answer(const router& routes, request& incoming, outcome& out) {
     auto reply = found.what == router::match::kind::route ? ok(std::string{incoming.target()})
                                                           : problem(404, incoming.path());
     static_cast<void>(matches_etag(incoming, "\"1\""));
+    COHORT_ASSERT(incoming.minor_version() == 0 || incoming.has_header("host"),
+                  "a request says whom it is for");
+    line.append("|").append(incoming.header("accept"));
     auto composed = composer{};
     composed.append(reply, incoming.method() != HEAD, connection_after::stays, "");
     auto pieces = std::array<std::string_view, 2>{};
@@ -61,8 +74,8 @@ void answer(const router& routes, request& incoming, outcome& out) {
 }
 
 outcome read_in_steps(const router& routes, std::string_view bytes, std::size_t step) {
-    auto reader = request_reader{{.line_bytes_max = 256,
-                                  .header_bytes_max = 512,
+    auto reader = request_reader{{.line_bytes_max = 512,
+                                  .header_bytes_max = 2300,
                                   .header_count_max = 8,
                                   .body_bytes_max = 1024,
                                   .segment_count_max = 8,
@@ -79,6 +92,8 @@ outcome read_in_steps(const router& routes, std::string_view bytes, std::size_t 
         while (reader.next(incoming) == request_reader::state::request) {
             answer(routes, incoming, out);
         }
+        COHORT_ASSERT(!reader.inside_body() || reader.inside_request(), "a body is of a request");
+        static_cast<void>(reader.take_expectation());
         out.status = reader.failure().status;
     }
     return out;
@@ -89,6 +104,7 @@ outcome read_in_steps(const router& routes, std::string_view bytes, std::size_t 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     static const auto routes = make_routes();
     auto bytes = std::string_view{reinterpret_cast<const char*>(data), size};
+    check_percent(bytes.substr(0, 64));
     auto whole = read_in_steps(routes, bytes, size);
     auto single = read_in_steps(routes, bytes, 1);
     COHORT_ASSERT(whole.requests == single.requests && whole.status == single.status,
