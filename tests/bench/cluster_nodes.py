@@ -161,11 +161,14 @@ class Cluster:
             if condition():
                 return
             if time.monotonic() > limit:
-                for node in self.nodes:
-                    tail = node.log.read_text(errors="replace").splitlines()[-15:]
-                    say(f"--- {node.name}:\n" + "\n".join(tail))
+                self.say_logs()
                 raise TimeoutError(f"after {within:.0f} s still not: {what}")
             time.sleep(0.05)
+
+    def say_logs(self):
+        for node in self.nodes:
+            tail = node.log.read_text(errors="replace").splitlines()[-15:]
+            say(f"--- {node.name}:\n" + "\n".join(tail))
 
     def wait_ready(self, nodes=None):
         self.wait("all nodes ready", lambda: all(one.ready() for one in nodes or self.nodes))

@@ -22,6 +22,7 @@ class Gaps:
 
     def __init__(self):
         self.killed_at = None
+        self.killed_wall = None
         self.bad = {}
         self.good_after = {}
         self.failed = {}
@@ -73,6 +74,7 @@ def one_kill(cluster, victim, keys):
         now = time.monotonic()
         if gaps.killed_at is None and now >= kill_at:
             gaps.killed_at = time.monotonic()
+            gaps.killed_wall = time.time()
             victim.kill()
             end = gaps.killed_at + WATCHED
         if now >= due:
@@ -125,6 +127,9 @@ def main():
                 say(f"kill {round_number * 3 + victim.index + 1} of {options.kills * 3}: {victim.name}, "
                     f"{len(good)} gaps, median "
                     f"{percentile(good, 0.5):.2f} s, longest {max(good):.2f} s, answers {seen.statuses}")
+                if max(good) > 4.0 or len(good) < len(gaps):
+                    say(f"killed at {seen.killed_wall:.3f}; what the nodes said:")
+                    cluster.say_logs()
                 victim.start()
         cluster.wait_settled()
         second_kill(cluster)
