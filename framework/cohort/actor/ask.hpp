@@ -86,6 +86,12 @@ public:
 
 protected:
     [[nodiscard]] pending_answer& record() noexcept { return *this; }
+    /// Asks anew under another address: what was sent to the one until now comes too late.
+    void renew() {
+        auto& home = this_core();
+        home.pending().remove(address);
+        address = home.pending().add(*this);
+    }
 
 private:
     void release() noexcept {

@@ -263,7 +263,7 @@ void drain_mailbox(core& here, cell& actor) noexcept {
 void escalate(core& here, cell* parent, const std::shared_ptr<const failure>& why,
               std::exception_ptr thrown) noexcept {
     if (parent == nullptr) {
-        here.owner().report({"failure escalated", why->actor, why->reason(), true});
+        here.owner().report({"failure escalated", why->actor, why->reason(), event_kind::failure});
         here.owner().fail(why->message());
         return;
     }
@@ -386,7 +386,8 @@ void finish(core& here, cell& actor) noexcept {
     bool again = false;
     if (cold->why) {
         here.counters().failed.add();
-        here.owner().report({"actor failed", cold->why->actor, cold->why->reason(), true});
+        here.owner().report(
+            {"actor failed", cold->why->actor, cold->why->reason(), event_kind::failure});
     }
     if (cold->reason == exit_reason::failed) {
         COHORT_ASSERT(cold->thrown, "R-17: what failed knows by which exception");

@@ -79,7 +79,8 @@ task<void> stop_extension(extension* module, cohort::runtime* node, duration sha
                 {"shutdown phase timed out", std::string{module->name()}, ended.error().message()});
         }
     } catch (const std::exception& failure) {
-        node->report({"shutdown phase failed", std::string{module->name()}, failure.what(), true});
+        node->report({"shutdown phase failed", std::string{module->name()}, failure.what(),
+                      event_kind::failure});
     }
 }
 

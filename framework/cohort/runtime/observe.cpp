@@ -54,6 +54,18 @@ void write_delays(metrics_writer& out, const metric_labels& labels, const core_d
                   static_cast<double>(delays.sum_ns()) / 1e9);
 }
 
+log_level level_of(event_kind kind) noexcept {
+    switch (kind) {
+        case event_kind::notice:
+            return log_level::info;
+        case event_kind::warning:
+            return log_level::warning;
+        case event_kind::failure:
+            break;
+    }
+    return log_level::error;
+}
+
 }  // namespace
 
 void write_runtime_metrics(metrics_writer& out, runtime& node) {
@@ -85,7 +97,7 @@ void log_runtime_events(runtime& node, std::shared_ptr<logger> log) {
         if (suppressed) {
             bool on_core = current_core != nullptr && &current_core->owner() == &node;
             auto core = on_core ? std::to_string(current_core->id()) : std::string{"none"};
-            log->write(event.failure ? log_level::error : log_level::warning, event.what,
+            log->write(level_of(event.kind), event.what,
                        {{"node", node.options().node_name},
                         {"core", core},
                         {"actor", event.actor},

@@ -13,7 +13,8 @@ namespace cohort {
 void write_runtime_metrics(metrics_writer& out, runtime& node);
 
 /// Sends the runtime's events to the log, with node, core and actor, at most 20 lines a second:
-/// failures as errors; slow slices and operations that do not end as warnings. Call it before the
+/// failures as errors; slow slices and operations that do not end as warnings; what a module
+/// gives notice of, as members that come and go, as information. Call it before the
 /// node starts.
 ///
 /// Without it a system's failures go to standard error, in the same form, and nothing else does.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -30,12 +31,18 @@ struct runtime_options {
     std::string node_name = "node";
 };
 
-/// Something the runtime noticed, for the log.
+enum class event_kind : std::uint8_t {
+    notice,   ///< something an operator may want to know
+    warning,  ///< something that may become a failure
+    failure,  ///< an exception that the program did not catch, or what ends the node
+};
+
+/// Something the runtime, or a module, noticed, for the log.
 struct runtime_event {
     std::string_view what;
     std::string actor;
     std::string detail;
-    bool failure = false;  // an exception that the program did not catch
+    event_kind kind = event_kind::warning;
 };
 
 /// The cores of one node.

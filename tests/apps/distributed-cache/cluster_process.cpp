@@ -123,6 +123,9 @@ TEST(cohort_cache_cluster, serves_every_key_again_when_a_node_was_killed_or_has_
         EXPECT_EQ(three_nodes::served(nodes[0], path).body, "kept");
         EXPECT_EQ(three_nodes::served(nodes[2], path).body, "kept");
     }
+    // The operator reads it in the log.
+    EXPECT_NE(nodes[0].process().read_until("msg=\"member fenced\"").find("msg=\"node may serve\""),
+              std::string::npos);
     nodes.start(1);
     EXPECT_TRUE(three_nodes::becomes(nodes[1], 200)) << "it joins again under its address";
     EXPECT_EQ(nodes.stop(0, SIGTERM), 0);

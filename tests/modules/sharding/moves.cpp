@@ -442,6 +442,43 @@ TEST(sharding_nodes, a_node_without_a_lease_waits_for_no_answer_of_others) {
     EXPECT_EQ(world.seen.numbers_of("a").size(), 8U);
 }
 
+behavior<silent> ask_look(context<silent>, diaries all, std::string key, std::string who,
+                          std::vector<std::int64_t>* out) {
+    auto seen = co_await all[key].ask<look>(60s, who);
+    EXPECT_TRUE(seen) << seen.error().message();
+    if (seen) {
+        *out = *seen;
+    }
+}
+
+TEST(sharding_nodes, what_was_sent_to_a_node_that_is_gone_is_answered_once) {
+    auto out = std::vector<std::int64_t>{};
+    auto failures = std::vector<error>{};
+    auto ended = false;
+    auto world = houses{3};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    world.run(0, put_some, *world.at(0).all, key, std::string{"a"}, std::int64_t{0},
+              std::int64_t{5}, &failures);
+    auto cut_off = [&](bool cut) {
+        for (std::uint32_t other : {1U, 2U}) {
+            world.sim.network().cut(0, other, cut);
+            world.sim.network().cut(other, 0, cut);
+        }
+    };
+    cut_off(true);
+    world.start(0, &ended, ask_look, *world.at(0).all, key, std::string{"a"}, &out);
+    world.sim.run_for(1s);
+    world.remove(1).own_all(2).publish();
+    // The connection to the old owner is given up while the request waits for the new one.
+    world.sim.run_for(30s);
+    EXPECT_FALSE(ended);
+    cut_off(false);
+    EXPECT_TRUE(world.sim.run_until([&] { return ended; }, 20s));
+    EXPECT_TRUE(out.empty()) << "the new owner has begun anew";
+    EXPECT_EQ(world.at(0).shards->numbers().retries, 1U) << "it came back once";
+}
+
 TEST(sharding_nodes, a_fenced_node_forgets_its_entities) {
     auto out = std::vector<result<std::int64_t>>{};
     auto failures = std::vector<error>{};

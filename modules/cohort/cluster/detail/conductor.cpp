@@ -210,6 +210,10 @@ void conductor::adopt_view() {
     for (auto& each : subscribers_) {
         tell(each);
     }
+    for (const auto& each : changes_between(before_.get(), *fresh)) {
+        give_notice("member " + std::string{name(each.what)},
+                    each.who.address.text() + " by view " + std::to_string(fresh->epoch));
+    }
     before_ = fresh;
     if (member && whole_.standing == node_standing::outside && node_.lease_end() > self_.now()) {
         change_standing(node_standing::member);
@@ -237,9 +241,24 @@ void conductor::fence() {
                          "it was removed from the cluster and comes back as another member"});
 }
 
+void conductor::give_notice(std::string_view what, std::string detail) {
+    this_core().owner().report({what, self_.name(), std::move(detail), event_kind::notice});
+}
+
 void conductor::change_standing(node_standing to) {
     if (whole_.standing.exchange(to) == to) {
         return;
+    }
+    switch (to) {
+        case node_standing::member:
+            give_notice("node may serve", "its lease holds");
+            break;
+        case node_standing::suspended:
+            give_notice("node is suspended", "it has not heard from a majority for too long");
+            break;
+        case node_standing::outside:
+            give_notice("node is outside", "it is no member of the cluster now");
+            break;
     }
     for (auto& each : subscribers_) {
         each.who.tell(cluster_standing{to});
@@ -289,7 +308,7 @@ void conductor::fail(std::string why) {
         return;
     }
     auto& runtime = this_core().owner();
-    runtime.report({"node is in no cluster", self_.name(), why, true});
+    runtime.report({"node is in no cluster", self_.name(), why, event_kind::failure});
     runtime.fail(std::move(why));
 }
 

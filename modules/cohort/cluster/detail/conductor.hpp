@@ -36,6 +36,7 @@ private:
     void leave_with_all();
     void adopt_view();
     void fence();
+    void give_notice(std::string_view what, std::string detail);
     void change_standing(node_standing to);
     void publish_lease();
     void publish_readiness(time_point now);

@@ -236,7 +236,8 @@ response connection::failure_answer(std::size_t route, const std::exception_ptr&
         what = known.what();
     } catch (...) {
     }
-    home_.owner().report({"route handler failed", (*server_.patterns)[route], what, true});
+    home_.owner().report(
+        {"route handler failed", (*server_.patterns)[route], what, event_kind::failure});
     return problem(500, "the handler of this route failed");
 }
 

@@ -102,7 +102,7 @@ task<bool> connection::stream_body_out() {
         }
     } catch (const std::exception& failure) {
         server_.handler_failures.add();
-        home_.owner().report({"streamed body failed", {}, failure.what(), true});
+        home_.owner().report({"streamed body failed", {}, failure.what(), event_kind::failure});
     }
     if (complete && chunked_) {
         filling_.append("0\r\n\r\n");

@@ -54,6 +54,8 @@ void flights::insert(flight_ptr it) noexcept {
 }
 
 flight_ptr flights::take(flight& it) noexcept {
+    COHORT_ASSERT((it.previous != nullptr || head_ == &it) && (it.next != nullptr || tail_ == &it),
+                  "S-4: a message is taken from the row that it is in");
     (it.previous != nullptr ? it.previous->next : head_) = it.next;
     (it.next != nullptr ? it.next->previous : tail_) = it.previous;
     it.next = it.previous = nullptr;

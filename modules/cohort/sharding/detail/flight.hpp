@@ -34,6 +34,8 @@ public:
     virtual void handed_over() noexcept = 0;
     /// Sends it to another node. The answer, or the failure, comes to the desk.
     virtual void launch(const actor_address& host) = 0;
+    /// Nobody is expected to answer any more: what still comes of the last launch is too late.
+    virtual void abandon() noexcept = 0;
     /// Whether it may be sent again although it was perhaps executed.
     [[nodiscard]] virtual bool idempotent() const noexcept = 0;
     /// Tells whoever waits.

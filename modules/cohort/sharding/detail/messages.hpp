@@ -135,6 +135,7 @@ public:
         auto until = asked ? header_.deadline : cohort::deadline{expires, 0};
         this_core().remote().ask(host, wire_of<Wrapper<M>>(), &whole_, this->record(), until);
     }
+    void abandon() noexcept override { this->renew(); }
     bool idempotent() const noexcept override { return is_idempotent<M>; }
     void refuse(error why) noexcept override {
         if (header_.reply) {

@@ -85,6 +85,7 @@ void desk::update(std::uint32_t shard, const view& now, const shard_owner& owner
         // Nobody answers any more for what was sent to a node that is gone.
         auto& flying = line.waiting->flying;
         while (!flying.empty() && now.find(flying.front()->to) == nullptr) {
+            flying.front()->abandon();
             failed(*flying.front(), error{errc::terminated}.with(executed::maybe));
         }
     }
