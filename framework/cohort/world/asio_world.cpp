@@ -30,11 +30,20 @@ void name_this_thread(const std::string& name) {
     ::pthread_setname_np(::pthread_self(), name.substr(0, 15).c_str());
 }
 
+/// The thread waits for a processor where one is free or becomes free, instead of taking it from
+/// another thread the moment it has something to do. A core that shares its processor with a worker
+/// then submits all it has before the worker begins, not one item at a time.
+void be_patient() {
+    auto none = sched_param{};
+    ::pthread_setschedparam(::pthread_self(), SCHED_BATCH, &none);  // what it cannot do is no harm
+}
+
 class asio_worker final : public worker {
 public:
     explicit asio_worker(std::string name)
         : thread_{[this, name = std::move(name)] {
               name_this_thread(name);
+              be_patient();
               run();
           }} {}
 
