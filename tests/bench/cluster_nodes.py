@@ -85,7 +85,7 @@ class Node:
         with open(self.log, "ab") as log:
             self.process = subprocess.Popen(
                 [*self.wrap, str(self.cluster.program)], env=self.environment(), stdout=log,
-                stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+                stderr=log, stdin=subprocess.DEVNULL, preexec_fn=self.cluster.prepare)
 
     def signal(self, which):
         self.process.send_signal(which)
@@ -126,14 +126,16 @@ class Node:
 
 
 class Cluster:
-    """Use with `with`: processes and files go when it ends."""
+    """Use with `with`: processes and files go when it ends. `prepare` runs in each new process."""
 
-    def __init__(self, program, count=3, settings=None, hosts=None, wraps=None, keep_logs=False):
+    def __init__(self, program, count=3, settings=None, hosts=None, wraps=None, keep_logs=False,
+                 prepare=os.setsid):
         self.program = pathlib.Path(program).resolve()
         self.folder = pathlib.Path(tempfile.mkdtemp(prefix="cohort-cluster-"))
         self.origin = f"sqlite:{self.folder}/origin.db"
         self.settings = settings or {}
         self.keep_logs = keep_logs
+        self.prepare = prepare
         self.nodes = []
         for index in range(count):
             self.nodes.append(Node(self, index, hosts[index] if hosts else "127.0.0.1",

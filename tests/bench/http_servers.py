@@ -5,6 +5,7 @@ client can tell an answer that belongs to another request.
 """
 
 import http.client
+import json
 import os
 import pathlib
 import shutil
@@ -13,12 +14,14 @@ import subprocess
 import time
 
 import bench_common
+import cluster_nodes
 from bench_common import say
 
 KEYS = 1000
 VALUE_BYTES = 100
 READY_SECONDS = 20
 CORE = "0"
+CLIENT_CORE = "1"
 
 
 def value_of(key):
@@ -41,6 +44,7 @@ class Server:
 
     resp = False
     keys = KEYS
+    key_options = ()
     package = ""
 
     def __init__(self, name, folder):
@@ -48,6 +52,7 @@ class Server:
         self.folder = folder
         self.port = free_port()
         self.process = None
+        self.policies = {}
 
     def command(self):
         raise NotImplementedError
@@ -110,8 +115,11 @@ class Server:
             self.process.kill()
             self.process.wait()
 
+    def roots(self):
+        return {self.process.pid}
+
     def pids(self):
-        """The server's process and its descendants."""
+        """The server's processes and their descendants."""
         parents = {}
         for entry in pathlib.Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -120,7 +128,7 @@ class Server:
                 except OSError:
                     continue
                 parents[int(entry.name)] = int(fields[1])
-        found = {self.process.pid}
+        found = self.roots()
         while True:
             more = {pid for pid, parent in parents.items() if parent in found} - found
             if not more:
@@ -139,10 +147,22 @@ class Server:
         return ticks / os.sysconf("SC_CLK_TCK")
 
     def set_real_time(self, on):
-        """SCHED_FIFO 1 for all its threads, or back. False when the system refuses."""
-        policy = ["-f", "-p", "1"] if on else ["-o", "-p", "0"]
-        return all(subprocess.run(["chrt", "-a", *policy, str(pid)], capture_output=True,
-                                  check=False).returncode == 0 for pid in self.pids())
+        """SCHED_FIFO 1 for all its threads, or back to what they were. False when the system
+        refuses."""
+        try:
+            if not on:
+                for thread, (policy, priority) in self.policies.items():
+                    os.sched_setscheduler(thread, policy, priority)
+                return True
+            self.policies = {}
+            for pid in self.pids():
+                for thread in map(int, os.listdir(f"/proc/{pid}/task")):
+                    self.policies[thread] = (os.sched_getscheduler(thread),
+                                             os.sched_getparam(thread))
+                    os.sched_setscheduler(thread, os.SCHED_FIFO, os.sched_param(1))
+            return True
+        except OSError:
+            return False
 
 
 class Cohort(Server):
@@ -159,6 +179,107 @@ class Cohort(Server):
             status = self.request("PUT", key, value_of(key).encode())
             if status not in (200, 201, 204):
                 raise RuntimeError(f"PUT {key} was answered with {status}")
+
+
+class ColdCohort(Server):
+    """A node with many rows in its origin, of which it keeps few in memory. `missed` asks for one
+    row after the other, so each comes from the origin; `cached` asks for a few."""
+
+    rows = 200_000
+    kept = 1000
+
+    def __init__(self, folder, program):
+        super().__init__("cached", folder)
+        self.program = program
+        self.keys = self.kept // 2
+        self.origin = f"sqlite:{folder / 'cold.db'}"
+
+    def command(self):
+        lines = self.folder / "rows.ndjson"
+        with open(lines, "w") as file:
+            for number in range(self.rows):
+                file.write(json.dumps({"key": f"k{number}", "value": value_of(f"k{number}")}) + "\n")
+        subprocess.run([str(self.program), "import", "--origin", self.origin, str(lines)],
+                       check=True, capture_output=True)
+        return [str(self.program), "--port", str(self.port), "--admin-port", "0", "--origin",
+                self.origin, "--cache.keys_max", str(self.kept)]
+
+    def missed(self):
+        return View(self, "missed", self.rows, ("--pattern", "turn"))
+
+
+class View:
+    """A server that is asked for other keys."""
+
+    resp = False
+
+    def __init__(self, server, name, keys, key_options):
+        self.server = server
+        self.name = name
+        self.keys = keys
+        self.key_options = key_options
+
+    def __getattr__(self, name):
+        return getattr(self.server, name)
+
+
+class Pair(Server):
+    """Two nodes of a cluster that share the server's core. One of them is asked: for keys that it
+    owns, and by the view `other` for keys of the other one."""
+
+    def __init__(self, folder, program):
+        super().__init__("own", folder)
+        self.cluster = cluster_nodes.Cluster(
+            program, 2, wraps=[["taskset", "-c", CORE]] * 2, prepare=bench_common.favoured)
+        self.port = self.cluster.nodes[0].http
+        self.lists = {True: folder / "own-keys", False: folder / "other-keys"}
+        self.key_options = ("--key-list", str(self.lists[True]))
+
+    def start(self):
+        try:
+            self.cluster.__enter__()
+            self.fill()
+            return True
+        except (OSError, http.client.HTTPException, RuntimeError, TimeoutError) as problem:
+            say(f"{self.name} is skipped: {problem}")
+            self.stop()
+            return False
+
+    def fill(self):
+        asked = self.cluster.nodes[0]
+        self.cluster.wait("two members with shards", lambda: all(
+            self._owners(asked).count(here) > 100 for here in (True, False)))
+        time.sleep(cluster_nodes.TTL)  # for the last shards to move
+        keys = {True: [], False: []}
+        for number in range(2 * KEYS):
+            key = f"k{number}"
+            keys[asked.admin_json(f"/cluster/locate/{key}")["here"]].append(key)
+            status = asked.get(f"/cache-data/{key}", method="PUT", body=value_of(key).encode()).status
+            if status not in (201, 204):
+                raise RuntimeError(f"PUT {key} was answered with {status}")
+        for here, file in self.lists.items():
+            file.write_text("\n".join(keys[here]) + "\n")
+
+    @staticmethod
+    def _owners(node):
+        return [node.admin_json(f"/cluster/locate/k{number}")["here"] for number in range(400)]
+
+    def other(self):
+        return View(self, "other", self.keys, ("--key-list", str(self.lists[False])))
+
+    def roots(self):
+        return {node.process.pid for node in self.cluster.nodes}
+
+    def set_real_time(self, on):
+        """Two real-time processes on one core wait for each other whatever their load is: for
+        tails the node that is not asked runs beside the client."""
+        core = int(CLIENT_CORE if on else CORE)
+        for thread in os.listdir(f"/proc/{self.cluster.nodes[1].process.pid}/task"):
+            os.sched_setaffinity(int(thread), {core})
+        return super().set_real_time(on)
+
+    def stop(self):
+        self.cluster.__exit__(None, None, None)
 
 
 class RawEpoll(Server):
@@ -233,7 +354,9 @@ def available(build, folder):
     """The servers that can run on this machine; the others are named."""
     found = []
     for name, program, kind in (("cohort", "cohort-cache", Cohort),
-                                ("raw_epoll", "bench-raw-epoll", RawEpoll)):
+                                ("raw_epoll", "bench-raw-epoll", RawEpoll),
+                                ("own and other", "cohort-cache", Pair),
+                                ("cached and missed", "cohort-cache", ColdCohort)):
         path = bench_common.find_built(build, program)
         if path is None:
             say(f"{name} is skipped: {program} is not built")

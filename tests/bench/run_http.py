@@ -1,8 +1,11 @@
 #!/usr/bin/env python3
-"""Measures GETs of a cached 100-byte value: the cache app beside raw epoll, nginx and redis.
+"""Measures GETs of a 100-byte value: the cache app beside raw epoll, nginx and redis, and its own
+hits beside hits on another node and misses.
 
 Servers are pinned to core 0, the client (cohort-load) to core 1; every server runs once a round, in
-turn. Only ratios within the same rounds are gated.
+turn. Two nodes share core 0, so that what a hit on another node costs both of them is in its rate;
+for the tails of such hits the node that is not asked runs beside the client. Only ratios within the
+same rounds are gated, and tails.
 """
 
 import dataclasses
@@ -18,8 +21,6 @@ import bench_common
 import http_servers
 from bench_common import Gate, median, number, say
 
-CLIENT_CORE = "1"
-
 
 @dataclasses.dataclass
 class Row:
@@ -27,11 +28,22 @@ class Row:
     what: str
     must: str
     reach: str
+    servers: tuple = ("cohort", "raw_epoll", "nginx", "redis")
     pipeline: int = 1
+    connections: int = 64
     # Share of the server's own capacity that is offered in open loop; 0 is closed loop.
     load: float = 0
+    capacity: str = "hit"  # the row that says what that is
+    by_p50: bool = False   # what is compared is the median latency, not the rate
     # ("raw_epoll", 0.8): at least 0.8 times as good as raw epoll in the same rounds.
     gates: tuple = ()
+    # ("p99", 1000): at most so many microseconds.
+    limits: tuple = ()
+
+    @property
+    def ours(self):
+        """The server that is judged."""
+        return "cohort" if "cohort" in self.servers else self.servers[-1]
 
 
 ROWS = [
@@ -43,8 +55,21 @@ ROWS = [
         gates=(("raw_epoll", 0.7), ("redis", 1.0))),
     Row("tails", "latency at 70 % of own capacity, open loop, both sides under chrt -f 1",
         "p99 <= 1.5x raw epoll, p99.9 <= 2 ms", "-", load=0.7,
-        gates=(("raw_epoll", 1 / 1.5),)),
+        gates=(("raw_epoll", 1 / 1.5),), limits=(("p99.9", 2000),)),
+    Row("other", "GET hit on another node, 64 connections; both nodes on the server's core",
+        ">= 0.75x own hit", "0.9x", servers=("own", "other"), gates=(("own", 0.75),)),
+    Row("other_one", "the same, one connection", "p50 <= 2x own hit", "-",
+        servers=("own", "other"), connections=1, by_p50=True, gates=(("own", 1 / 2),)),
+    Row("other_tails", "hit on another node at 70 % of own capacity, open loop, chrt -f 1",
+        "p99 <= 1 ms, p99.9 <= 2 ms", "-", servers=("other",), load=0.7, capacity="other",
+        limits=(("p99", 1000), ("p99.9", 2000))),
+    Row("miss", "read-through miss (SQLite), 64 connections", ">= 0.5x own hit", "0.65x",
+        servers=("cached", "missed"), gates=(("cached", 0.5),)),
+    Row("miss_tails", "miss at 70 % of own capacity, open loop, chrt -f 1",
+        "p99 <= 1 ms, p99.9 <= 2 ms", "-", servers=("missed",), load=0.7, capacity="miss",
+        limits=(("p99", 1000), ("p99.9", 2000))),
 ]
+BY_NAME = {row.name: row for row in ROWS}
 
 
 class Client:
@@ -56,10 +81,9 @@ class Client:
 
     def run(self, server, options, real_time=False):
         """What cohort-load reports, with the server's CPU beside it; None when it failed."""
-        command = ["taskset", "-c", CLIENT_CORE, str(self.program), "--json",
-                   "--connections", "64", "--seconds", str(self.seconds),
-                   "--keys", str(server.keys), "--expect-key",
-                   "--expect-bytes", str(http_servers.VALUE_BYTES)]
+        command = ["taskset", "-c", http_servers.CLIENT_CORE, str(self.program), "--json",
+                   "--seconds", str(self.seconds), "--keys", str(server.keys), "--expect-key",
+                   "--expect-bytes", str(http_servers.VALUE_BYTES), *server.key_options]
         if real_time:
             command = ["chrt", "-f", "1"] + command
         if server.resp:
@@ -107,15 +131,17 @@ class Rounds:
             self.reports.setdefault((row.name, server.name), []).append(report)
 
     def _closed(self, row, server):
-        return self.client.run(server, ["--spin", "--pipeline", str(row.pipeline)])
+        spin = ["--spin"] if row.connections > 1 else []
+        return self.client.run(server, [*spin, "--connections", str(row.connections),
+                                        "--pipeline", str(row.pipeline)])
 
     def _tail(self, row, server):
-        capacity = self.middle("hit", server.name, "ok_per_second")
+        capacity = self.middle(row.capacity, server.name, "ok_per_second")
         if capacity is None:
-            report = self._closed(ROWS[0], server)
+            report = self._closed(BY_NAME[row.capacity], server)
             if report is None:
                 return None
-            self.reports.setdefault(("hit", server.name), []).append(report)
+            self.reports.setdefault((row.capacity, server.name), []).append(report)
             capacity = report["ok_per_second"]
         rate = max(1, capacity * row.load)
         if self.real_time and not server.set_real_time(True):
@@ -141,35 +167,41 @@ class Rounds:
 
     def quality(self, row, server):
         """What the gates compare: more is better."""
-        if not row.load:
+        if not row.load and not row.by_p50:
             return self.middle(row.name, server, "ok_per_second")
-        p99 = self.middle(row.name, server, "latency_us", "p99")
-        return 1 / p99 if p99 else None
+        latency = self.middle(row.name, server, "latency_us", "p99" if row.load else "p50")
+        return 1 / latency if latency else None
 
 
 def gates_of(row, rounds):
-    ours = rounds.quality(row, "cohort")
+    ours = rounds.quality(row, row.ours)
     if not ours:
         return []
     gates = []
     for peer, least in row.gates:
         theirs = rounds.quality(row, peer)
-        if theirs and row.load:
+        if theirs and (row.load or row.by_p50):
             times = theirs / ours
-            gates.append(Gate(f"p99 at most {1 / least:g}x {peer}'s, is {times:.2f}x; to spare",
+            name = "p99" if row.load else "p50"
+            gates.append(Gate(f"{name} at most {1 / least:g}x {peer}'s, is {times:.2f}x; to spare",
                               1 / least / times, 1))
         elif theirs:
             gates.append(Gate(f">= {least:g}x {peer}", ours / theirs, least))
-    wrong = sum(report["wrong"] for report in rounds.reports[(row.name, "cohort")])
+    for name, most in row.limits:
+        is_now = rounds.middle(row.name, row.ours, "latency_us", name)
+        gates.append(Gate(f"{name} at most {most} us, is {is_now:.0f} us",
+                          1 if is_now <= most else 0, 1, ""))
+    wrong = sum(report["wrong"] for report in rounds.reports[(row.name, row.ours)])
     gates.append(Gate(f"every answer right ({wrong} wrong)", 1 if wrong == 0 else 0, 1, ""))
     return gates
 
 
 def print_row(row, rounds, servers):
     print(f"\n{row.name}: {row.what}")
-    raw = rounds.middle(row.name, "raw_epoll", "ok_per_second")
+    first = next((name for name in ("raw_epoll", *row.servers) if name in row.servers), None)
+    raw = rounds.middle(row.name, first, "ok_per_second")
     table = []
-    for server in servers:
+    for server in of_row(row, servers):
         rate = rounds.middle(row.name, server.name, "ok_per_second")
         if rate is None:
             continue
@@ -178,19 +210,32 @@ def print_row(row, rounds, servers):
         cpu = rounds.middle(row.name, server.name, "server_cpu_us")
         table.append([server.name, number(rate), f"{rate / raw:.2f}x" if raw else "-",
                       *latencies, number(cpu)])
-    bench_common.print_table(["", "right answers/s", "to raw", "p50 us", "p99 us", "p99.9 us",
+    bench_common.print_table(["", "right answers/s", f"to {first}", "p50 us", "p99 us", "p99.9 us",
                               "max us", "server CPU us"], table)
     gates = gates_of(row, rounds)
     bench_common.print_gates(gates, f"must {row.must}; reach {row.reach}")
     return gates
 
 
+def of_row(row, servers):
+    return [server for server in servers if server.name in row.servers]
+
+
 def measure(rows, servers, rounds, turns):
     for turn in range(turns):
         say(f"round {turn + 1} of {turns}")
         for row in rows:
-            for server in servers:
+            for server in of_row(row, servers):
                 rounds.measure(row, server)
+
+
+def views(server):
+    """A server, and the same one asked for other keys."""
+    if isinstance(server, http_servers.Pair):
+        return [server, server.other()]
+    if isinstance(server, http_servers.ColdCohort):
+        return [server, server.missed()]
+    return [server]
 
 
 def main():
@@ -208,15 +253,18 @@ def main():
     with tempfile.TemporaryDirectory(prefix="cohort-bench-") as folder:
         # nginx' worker leaves root's rights and must still reach its files.
         os.chmod(folder, 0o755)
-        wanted = http_servers.available(build, pathlib.Path(folder))
-        servers = []
+        needed = {name for row in rows for name in row.servers}
+        wanted = [server for server in http_servers.available(build, pathlib.Path(folder))
+                  if needed & {view.name for view in views(server)}]
+        started = []
         try:
             for server in wanted:
                 if server.start():
-                    servers.append(server)
+                    started.append(server)
+            servers = [view for server in started for view in views(server)]
             measure(rows, servers, rounds, asked.rounds)
         finally:
-            for server in servers:
+            for server in started:
                 server.stop()
 
     versions = {"nginx": bench_common.package_version("nginx-light"),

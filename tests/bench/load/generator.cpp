@@ -262,6 +262,10 @@ void generator::read_answers(connection& link, std::uint64_t tag) {
     }
 }
 
+std::string generator::name_of(std::uint64_t key) const {
+    return asked_.names.empty() ? key_name(key) : asked_.names[key];
+}
+
 bool generator::matches(const pending& request, const response& answer) const {
     if (asked_.expect_bytes >= 0 &&
         answer.body.size() != static_cast<std::size_t>(asked_.expect_bytes)) {
@@ -270,7 +274,7 @@ bool generator::matches(const pending& request, const response& answer) const {
     if (!asked_.expect_key) {
         return true;
     }
-    const std::string key = asked_.key.empty() ? key_name(request.key) : asked_.key;
+    const std::string key = name_of(request.key);
     return answer.body.starts_with(key) &&
            (answer.body.size() == key.size() || answer.body[key.size()] == '.');
 }
@@ -359,7 +363,7 @@ void generator::send_one(connection& link, std::uint64_t intended) {
     const std::uint64_t number = keys_.next(random_);
     request_ = before_key_;
     if (keyed_) {
-        const std::string key = asked_.key.empty() ? key_name(number) : asked_.key;
+        const std::string key = name_of(number);
         if (asked_.resp) {
             request_ += std::to_string(key.size()) + "\r\n";
         }

@@ -39,6 +39,7 @@ private:
     void on_event(std::uint64_t tag, std::uint32_t events);
     void read_answers(connection& link, std::uint64_t tag);
     void count(const pending& request, const response& answer, std::uint64_t now);
+    std::string name_of(std::uint64_t key) const;
     bool matches(const pending& request, const response& answer) const;
 
     void generate_arrivals(std::uint64_t now);

@@ -31,7 +31,7 @@ key_source::key_source(key_pattern pattern, std::uint64_t keys, double exponent)
            (1.0 - zeta_of_two / zeta_);
 }
 
-std::uint64_t key_source::next(random_source& random) const {
+std::uint64_t key_source::next(random_source& random) {
     switch (pattern_) {
         case key_pattern::fixed:
             return 0;
@@ -39,6 +39,8 @@ std::uint64_t key_source::next(random_source& random) const {
             return random.next() % keys_;
         case key_pattern::zipf:
             return next_zipf(random);
+        case key_pattern::turn:
+            return turn_++ % keys_;
     }
     return 0;
 }

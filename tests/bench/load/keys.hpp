@@ -22,7 +22,8 @@ private:
     std::uint64_t state_;
 };
 
-enum class key_pattern { fixed, uniform, zipf };
+/// `turn` asks for every key once before it asks for one again.
+enum class key_pattern { fixed, uniform, zipf, turn };
 
 /// Chooses which of `keys` keys to ask for; key number n is called `k<n>`.
 class key_source {
@@ -30,7 +31,7 @@ public:
     /// `exponent` (between 0 and 1, exclusive) is how skewed zipf is; 0.99 is YCSB's.
     key_source(key_pattern pattern, std::uint64_t keys, double exponent);
 
-    std::uint64_t next(random_source& random) const;
+    std::uint64_t next(random_source& random);
 
 private:
     std::uint64_t next_zipf(random_source& random) const;
@@ -40,6 +41,7 @@ private:
     double exponent_;
     double zeta_ = 0;
     double eta_ = 0;
+    std::uint64_t turn_ = 0;
 };
 
 std::string key_name(std::uint64_t number);

@@ -102,7 +102,7 @@ TEST(resp_answer, is_a_value_nil_or_an_error) {
 
 TEST(key_source, asks_for_every_key_equally_often_when_uniform) {
     random_source random{7};
-    const key_source keys{key_pattern::uniform, 10, 0.99};
+    key_source keys{key_pattern::uniform, 10, 0.99};
     std::map<std::uint64_t, int> seen;
     for (int i = 0; i < 100'000; ++i) {
         ++seen[keys.next(random)];
@@ -113,9 +113,17 @@ TEST(key_source, asks_for_every_key_equally_often_when_uniform) {
     }
 }
 
+TEST(key_source, asks_for_one_key_after_the_other_in_turn) {
+    random_source random{7};
+    key_source keys{key_pattern::turn, 3, 0.99};
+    for (std::uint64_t i = 0; i < 9; ++i) {
+        EXPECT_EQ(keys.next(random), i % 3);
+    }
+}
+
 TEST(key_source, follows_the_power_law_when_zipf) {
     random_source random{7};
-    const key_source keys{key_pattern::zipf, 1000, 0.99};
+    key_source keys{key_pattern::zipf, 1000, 0.99};
     std::map<std::uint64_t, int> seen;
     for (int i = 0; i < 1'000'000; ++i) {
         const std::uint64_t key = keys.next(random);

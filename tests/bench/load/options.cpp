@@ -5,6 +5,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <fstream>
 #include <functional>
 #include <map>
 #include <netdb.h>
@@ -29,7 +30,9 @@ Sends GETs to one or more servers and says how fast and how rightly they were an
 
   --path P            what to GET (/cache-data/{key}); {key} becomes the key
   --keys N            N keys, k0 to k<N-1> (1); --key NAME asks for one key by name
-  --pattern P         uniform (default) or zipf, with --zipf-exponent X (0.99)
+  --key-list FILE     the keys are the lines of this file
+  --pattern P         uniform (default), zipf with --zipf-exponent X (0.99), or turn: one key
+                      after the other, from the first again behind the last
   --seed N            other keys and other arrival times
   --resp              speak RESP2 (redis GET key) instead of HTTP/1.1
 
@@ -84,6 +87,18 @@ sockaddr_in resolve(const std::string& target) {
     return address;
 }
 
+std::vector<std::string> lines_of(const std::string& path) {
+    std::ifstream file(path);
+    std::vector<std::string> lines;
+    for (std::string line; std::getline(file, line);) {
+        lines.push_back(line);
+    }
+    if (lines.empty()) {
+        refuse("there is no key in " + path);
+    }
+    return lines;
+}
+
 using setter = std::function<void(std::string_view name, std::string_view value)>;
 
 std::map<std::string_view, setter> valued_options(options& to) {
@@ -102,12 +117,15 @@ std::map<std::string_view, setter> valued_options(options& to) {
         {"--key", [&](auto, auto text) { to.key = text; }},
         {"--keys",
          [&](auto name, auto text) { to.keys = whole<std::uint64_t>(name, text, 1, 1e9); }},
+        {"--key-list", [&](auto, auto text) { to.names = lines_of(std::string(text)); }},
         {"--pattern",
          [&](auto, auto text) {
-             if (text != "uniform" && text != "zipf") {
-                 refuse("--pattern is uniform or zipf");
+             if (text != "uniform" && text != "zipf" && text != "turn") {
+                 refuse("--pattern is uniform, zipf or turn");
              }
-             to.pattern = text == "zipf" ? key_pattern::zipf : key_pattern::uniform;
+             to.pattern = text == "zipf"   ? key_pattern::zipf
+                          : text == "turn" ? key_pattern::turn
+                                           : key_pattern::uniform;
          }},
         {"--zipf-exponent",
          [&](auto name, auto text) { to.zipf_exponent = number(name, text, 0.01, 0.9999); }},
@@ -129,7 +147,14 @@ void complete(options& to) {
     if (to.targets.empty()) {
         refuse("no target given");
     }
-    if (!to.key.empty() || to.keys == 1) {
+    if (!to.names.empty()) {
+        to.keys = to.names.size();
+    }
+    if (!to.key.empty()) {
+        to.names = {to.key};
+        to.keys = 1;
+    }
+    if (to.keys == 1) {
         to.pattern = key_pattern::fixed;
     }
     if (!to.resp && to.expect_key && to.path.find("{key}") == to.path.npos) {

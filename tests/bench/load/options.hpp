@@ -18,6 +18,7 @@ struct options {
     std::string path = "/cache-data/{key}";
     std::string key;
     std::uint64_t keys = 1;
+    std::vector<std::string> names;  // of the keys, where they are not k0, k1 and so on
     key_pattern pattern = key_pattern::uniform;
     double zipf_exponent = 0.99;
     std::uint64_t seed = 1;
