@@ -46,6 +46,11 @@ shape shape_of(const schedule& given, protocol_flavour how) {
     if (how == protocol_flavour::seats || phases) {
         out.network.lost = std::min<std::uint64_t>(out.network.lost, 10'000);
     }
+    // Fewer seeds than nodes: others vote, too.
+    auto plain = how == protocol_flavour::plain || how == protocol_flavour::restarts;
+    if (plain && draw(3) == 0) {
+        out.network.seeds = 1 + static_cast<std::uint32_t>(draw(4));
+    }
     return out;
 }
 
@@ -205,7 +210,8 @@ std::vector<std::string> protocol_must(protocol_flavour how) {
                     "cluster_made_again",
                     "driver_died",
                     "target_died",
-                    "owner_died_while_draining"};
+                    "owner_died_while_draining",
+                    "second_cluster"};
         case protocol_flavour::phases:
             return {"proposal_cut_short", "decided_in_secret", "seat_alone",
                     "seat_bridged",       "deaf_joiner",       "doomed"};

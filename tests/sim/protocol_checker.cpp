@@ -62,11 +62,12 @@ void protocol_checker::happened(std::uint32_t which, const register_event& what)
 // I2, I3, I16: one view for an epoch, epochs without gaps, each as it may follow the one
 // before.
 void protocol_checker::note_view(std::uint32_t which, const view_ptr& now_seen) {
-    if (now_seen->epoch < last_epoch_[which].epoch &&
-        last_epoch_[which].starts == host(which).starts) {
+    auto& last = last_epoch_[which];
+    if (now_seen->epoch < last.epoch && last.starts == host(which).starts &&
+        (!split_ || last.cluster == now_seen->cluster_id)) {
         fail("I16: a node saw an older view after a newer one");
     }
-    last_epoch_[which] = {host(which).starts, now_seen->epoch};
+    last = {host(which).starts, now_seen->epoch, now_seen->cluster_id};
     auto [found, fresh] = decided_.try_emplace({now_seen->cluster_id, now_seen->epoch}, now_seen);
     if (!fresh) {
         if (found->second != now_seen && !(*found->second == *now_seen)) {
@@ -78,23 +79,56 @@ void protocol_checker::note_view(std::uint32_t which, const view_ptr& now_seen) 
         newest_ = now_seen;
     }
     decided(which, now_seen);
+    auto& newest_of_it = clusters_[now_seen->cluster_id];
+    if (newest_of_it == nullptr) {
+        check_first(*now_seen);
+    }
+    if (newest_of_it == nullptr || newest_of_it->epoch < now_seen->epoch) {
+        newest_of_it = now_seen;
+    }
     auto before = found == decided_.begin() ? decided_.end() : std::prev(found);
     if (before != decided_.end() && before->first.first == now_seen->cluster_id) {
         check_step(*before->second, *now_seen);
-    } else {
-        saw("first_view");
-        check_first(*now_seen);
     }
 }
 
 void protocol_checker::check_first(const view& first) {
-    if (clusters_++ != 0) {
+    saw("first_view");
+    if (clusters_.size() > 1) {
         saw("cluster_made_again");
+        if (may_be_split()) {
+            split_ = true;
+            saw("second_cluster");
+        }
     }
     for (const auto& each : first.spaces) {
         auto& epochs = own_epochs_[each.options.name];
         epochs.resize(each.options.shards);
     }
+}
+
+// A cluster of which most seats are held may go on. When one of them is not held by a seed, most
+// seeds may have begun anew without it, and two clusters serve until they hear of each other.
+bool protocol_checker::may_be_split() {
+    auto slots = std::min<std::size_t>(5, common().seeds.size());
+    return std::any_of(clusters_.begin(), clusters_.end(), [&](const auto& each) {
+        if (each.second == nullptr) {
+            return false;
+        }
+        auto held = [this](const voter& one) {
+            auto where = at(one.address);
+            return where && host(*where).node && host(*where).node->acceptor() == one.acceptor;
+        };
+        auto no_seed = [&](const voter& one) {
+            return one.acceptor != node_uid{} &&
+                   std::find(common().seeds.begin(),
+                             common().seeds.begin() + static_cast<std::ptrdiff_t>(slots),
+                             one.address) ==
+                       common().seeds.begin() + static_cast<std::ptrdiff_t>(slots);
+        };
+        const auto& voters = each.second->voters;
+        return majority(voters, held) && std::any_of(voters.begin(), voters.end(), no_seed);
+    });
 }
 
 void protocol_checker::check_step(const view& before, const view& next) {
@@ -126,8 +160,11 @@ void protocol_checker::check_step(const view& before, const view& next) {
             fail("I5: a member that was removed is one again");
         }
     }
+    // The stores refuse the older of two clusters.
     for (const auto& each : next.spaces) {
-        check_own_epochs(before, next, each);
+        if (!split_ || next.cluster_id == newest_->cluster_id) {
+            check_own_epochs(before, next, each);
+        }
     }
 }
 
@@ -243,8 +280,10 @@ void protocol_checker::compare(protocol_host& left, protocol_host& right) {
             if (mine.spaces[space].shards[shard].owner == me &&
                 other->shards[shard].owner == them && !gave_back(left, space, shard, mine) &&
                 !gave_back(right, space, shard, theirs)) {
-                fail(mine.cluster_id == theirs.cluster_id ? "I1: two nodes serve one shard"
-                                                          : "I15: two clusters serve");
+                auto same = mine.cluster_id == theirs.cluster_id;
+                if (same || !split_) {
+                    fail(same ? "I1: two nodes serve one shard" : "I15: two clusters serve");
+                }
             }
         }
     }

@@ -46,6 +46,7 @@ protected:
 private:
     void note_view(std::uint32_t which, const view_ptr& now_seen);
     void check_first(const view& first);
+    [[nodiscard]] bool may_be_split();
     void check_step(const view& before, const view& next);
     void check_own_epochs(const view& before, const view& next, const space& now_is);
     void check_left(std::uint32_t which);
@@ -55,6 +56,7 @@ private:
     struct last_seen {
         std::uint64_t starts = 0;
         std::uint64_t epoch = 0;
+        node_uid cluster;
     };
     struct served {
         bool serves = false;
@@ -64,7 +66,8 @@ private:
 
     std::optional<std::string> failure_;
     std::map<std::string, std::uint64_t> sometimes_;
-    std::uint64_t clusters_ = 0;
+    std::map<node_uid, view_ptr> clusters_;  // each with its newest view
+    bool split_ = false;  // a second cluster was made as docs/protocol.md says that one can be
     std::map<std::pair<node_uid, std::uint64_t>, view_ptr> decided_;
     view_ptr newest_;
     std::map<std::uint32_t, last_seen> last_epoch_;

@@ -41,34 +41,8 @@ void protocol_run::begin_clock(std::uint32_t which) {
     }
 }
 
-// A5: a majority of the seeds does not begin anew while those that they knew go on elsewhere.
-bool protocol_run::would_split(std::uint32_t which) {
-    if (newest() == nullptr || healed_ || common().seeds.size() == size()) {
-        return false;
-    }
-    const auto& newest = *this->newest();
-    auto there = majority(newest.voters, [this](const voter& one) {
-        auto where = at(one.address);
-        return where && host(*where).node && host(*where).node->acceptor() == one.acceptor;
-    });
-    auto slots = common().seeds.size();
-    std::size_t blank = 0;
-    for (std::uint32_t i = 0; i < slots; ++i) {
-        auto& one = host(i);
-        blank += i == which || (one.node && (one.node->current() == nullptr ||
-                                             one.node->current()->cluster_id != newest.cluster_id))
-                     ? 1U
-                     : 0U;
-    }
-    return there && 2 * blank > slots;
-}
-
 void protocol_run::begin(std::uint32_t which) {
     if (host(which).node || !host(which).wanted) {
-        return;
-    }
-    if (would_split(which)) {
-        events().at(now() + 1s, [this, which] { begin(which); });
         return;
     }
     start(which);

@@ -50,7 +50,6 @@ private:
 
     // Faults and operations.
     void begin_clock(std::uint32_t which);
-    [[nodiscard]] bool would_split(std::uint32_t which);
     void begin(std::uint32_t which);
     void die(std::uint32_t which, duration until_back);
     void note_death(std::uint32_t which);

@@ -43,6 +43,7 @@ enum class mutant : std::uint8_t {
     amnesia,                    ///< R13: an acceptor forgets and keeps its id
     seat_unasked,               ///< R14: a seat is given to who was not asked
     own_epoch_kept,             ///< I3: the epoch of ownership stays when the owner changes
+    older_cluster_stays,        ///< I15: of two clusters that hear of each other both go on
     removed_returns,            ///< R8: a member that was removed is admitted again
 };
 
@@ -76,6 +77,7 @@ inline constexpr auto mutants = std::array{
     std::pair{mutant::amnesia, std::string_view{"amnesia"}},
     std::pair{mutant::seat_unasked, std::string_view{"seat_unasked"}},
     std::pair{mutant::own_epoch_kept, std::string_view{"own_epoch_kept"}},
+    std::pair{mutant::older_cluster_stays, std::string_view{"older_cluster_stays"}},
     std::pair{mutant::removed_returns, std::string_view{"removed_returns"}},
 };
 

@@ -167,6 +167,12 @@ bool acceptor::learn(time_point now, const view_ptr& decided) {
     if (moved && !COHORT_MUTANT(silence_after_voters_off) && !COHORT_MUTANT(silence_from_accept)) {
         fences_from_ = std::max(fences_from_, now + lengths_.owed);
     }
+    // R7a: a first view with fewer seats than there are seeds may have seats whose holders began
+    // long before the others, who were the last of a cluster's quorum until they began anew.
+    if (before == nullptr && decided->config == 1 &&
+        decided->voters.size() < decided->previous_voters.size()) {
+        first_owners_from_ = std::max(first_owners_from_, now + lengths_.owed);
+    }
     std::erase_if(records_, [&](const auto& one) { return decided->find(one.first) == nullptr; });
     for (const auto& each : decided->members) {
         auto& record = records_[each.uid];

@@ -82,9 +82,12 @@ void register_node::impl::say_hello(time_point now) {
     for (const auto& each : options_.seeds) {
         greet(each);
     }
-    const auto& basis = known() != nullptr ? known() : acceptor_->accepted();
-    if (basis != nullptr) {
-        for (const auto& each : basis->voters) {
+    // Also those of a view that is not decided: it may wait for one that is gone.
+    for (const auto* view : {&known(), &acceptor_->accepted()}) {
+        if (*view == nullptr) {
+            continue;
+        }
+        for (const auto& each : (*view)->voters) {
             if (each.acceptor != node_uid{}) {
                 greet(each.address);
             }
@@ -135,7 +138,28 @@ void register_node::impl::call_seeds(time_point now) {
     }
 }
 
+// A cluster that has a quorum and hears of another one that has, too: the newer one goes on,
+// because stores have seen its epochs. Whoever votes for the older one begins anew, and the rest of
+// it with them. Nothing but seeds that began anew while they were cut off from voters that are no
+// seeds can have made the newer one.
+bool register_node::impl::yields(time_point now, const endpoint& from, const seed_answer& message) {
+    if (!lease_holds(now) || !message.has_quorum || message.cluster != options_.cluster ||
+        message.cluster_id == known()->cluster_id || COHORT_MUTANT(older_cluster_stays)) {
+        return false;
+    }
+    if (message.epoch < known()->epoch) {
+        send(from, own_answer(now, true));
+        return false;
+    }
+    tell(register_event::kind::fenced);
+    new_identity(now, true);
+    return true;
+}
+
 void register_node::impl::on(time_point now, const endpoint& from, const seed_answer& message) {
+    if (yields(now, from, message)) {
+        return;
+    }
     auto asked = without_quorum_since_ != time_point::max();
     if (!asked || message.voters.size() > view_limits::seats ||
         what_is_wrong(message.self) != nullptr) {
@@ -338,8 +362,10 @@ void register_node::impl::begin_join(time_point now, const heard_answer& answer)
 
 void register_node::impl::ask_to_join(time_point now) {
     if (now >= join_until_) {
-        // The answer was an old one; or this uid was admitted and removed before it heard of it.
-        new_identity(now, false);
+        // The answer was an old one; or this uid was admitted and removed before it heard of it. A
+        // node that knows no view takes its acceptor's name along: others may just make a first
+        // view of both.
+        new_identity(now, known() == nullptr);
         return;
     }
     if (now < join_due_) {

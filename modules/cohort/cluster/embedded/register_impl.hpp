@@ -69,6 +69,7 @@ private:
     void say_hello(time_point now);
     [[nodiscard]] seed_answer own_answer(time_point now, bool same_cluster) const;
     void call_seeds(time_point now);
+    bool yields(time_point now, const endpoint& from, const seed_answer& message);
     void begin_genesis(time_point now);
     void finish_genesis(time_point now);
     void propose_first_view(time_point now);

@@ -88,6 +88,26 @@ TEST(an_acceptor, is_silent_behind_its_start_and_behind_new_voters) {
     EXPECT_EQ(refused.remaining, 1ms);
 }
 
+TEST(an_acceptor, gives_first_owners_a_lease_behind_a_first_view_with_fewer_seats_than_seeds) {
+    auto here = seat{};
+    auto first = *here.base;
+    first.previous_voters.push_back({{8, 8}, someone, {"b", 1}});
+    first.spaces.push_back({{.name = "items", .shards = 1, .hash_id = 1, .role = {}}, {{}}, {}});
+    auto next = first;
+    next.epoch = 2;
+    next.previous_voters = next.voters;
+    next.spaces[0].shards[0] = {0, 2};
+    auto tested = acceptor{own, here.times, begin};
+    EXPECT_TRUE(tested.learn(here.later, std::make_shared<const view>(first)));
+    auto accept = [&](time_point now) {
+        return tested.accept(now, {own, {1, own}, std::make_shared<const view>(next), false});
+    };
+    auto refused = std::get<paxos_refused>(accept(here.later + 3029ms));
+    EXPECT_EQ(refused.why, paxos_refusal::silent)
+        << "R7: the other seed may have begun anew just now";
+    EXPECT_TRUE(std::holds_alternative<paxos_accepted>(accept(here.later + 3030ms)));
+}
+
 TEST(an_acceptor, gives_no_more_to_whom_a_recovered_view_fences) {
     auto here = seat{};
     EXPECT_TRUE(std::holds_alternative<lease_grant>(here.renew(here.later)));
