@@ -20,14 +20,13 @@ WORKLOADS = ("remoting", "remoting_corrupted", "remoting_impatient", "protocol",
 OTHER_WORKLOADS = {"frame_length_unchecked": "remoting_corrupted",
                    "order_broken": "remoting_impatient", "doom_off": "protocol_clocks"}
 # Rules of the register: their workload is the bare protocol.
-PROTOCOL = ("granted_behind_a_fence", "lease_from_receipt", "rho_ignored", "guard_off",
-            "silence_after_start_off", "silence_after_voters_off", "silence_from_accept",
-            "taken_without_release", "unknown_is_expired", "amnesia", "own_epoch_kept",
-            "older_cluster_stays")
+PROTOCOL = ("lease_from_receipt", "rho_ignored", "guard_off", "silence_after_start_off",
+            "silence_after_voters_off", "silence_from_accept", "taken_without_release",
+            "unknown_is_expired", "amnesia", "own_epoch_kept", "older_cluster_stays")
 OTHER_WORKLOADS.update(dict.fromkeys(PROTOCOL, "protocol"))
 # Only faults between two steps of a decision show what these rules are for.
-PHASES = ("ballots_ignored", "commit_by_new_voters_only", "configs_mixed", "most_held_value",
-          "seat_unasked", "removed_returns")
+PHASES = ("ballots_ignored", "commit_by_new_voters_only", "granted_behind_a_fence",
+          "configs_mixed", "most_held_value", "seat_unasked", "removed_returns")
 OTHER_WORKLOADS.update(dict.fromkeys(PHASES, "protocol_phases"))
 
 
