@@ -92,6 +92,36 @@ TEST(frame_reader, refuses_what_is_no_frame) {
     }
 }
 
+TEST(frame_reader, refuses_fields_that_cannot_be) {
+    struct wrong {
+        frame it;
+        std::string_view why;
+    };
+    auto host = std::string(256, 'h');
+    for (const auto& each :
+         {wrong{{.kind = frame_kind::chunk, .total = 3, .payload = "four"},
+                "a chunk has an impossible size"},
+          wrong{{.kind = frame_kind::chunk, .total = 3, .payload = ""},
+                "a chunk has an impossible size"},
+          wrong{{.kind = frame_kind::introduce, .total = 0, .payload = "host"},
+                "a node is introduced with an impossible address"},
+          wrong{{.kind = frame_kind::introduce, .total = 65'536, .payload = "host"},
+                "a node is introduced with an impossible address"},
+          wrong{{.kind = frame_kind::introduce, .total = 1, .payload = host},
+                "a node is introduced with an impossible address"},
+          wrong{{.kind = frame_kind::failure, .code = errc::timeout, .ran = executed{3}},
+                "a failure has an impossible code"},
+          wrong{{.kind = frame_kind::terminated, .reason = 3},
+                "an actor ended for an impossible reason"}}) {
+        auto bytes = byte_buffer{};
+        write_frame(each.it, bytes);
+        auto read = frame{};
+        const auto* why = parse_frame(bytes.view().substr(sizeof(std::uint32_t)), read);
+        ASSERT_NE(why, nullptr) << each.why;
+        EXPECT_EQ(why, each.why);
+    }
+}
+
 RC_GTEST_PROP(frame_reader, cuts_the_same_frames_out_of_any_pieces, ()) {
     auto sizes = *rc::gen::container<std::vector<int>>(rc::gen::inRange(0, 60'000));
     auto out = byte_buffer{};
