@@ -29,7 +29,7 @@ def folders_of(target, found):
 
 def options_of(target):
     words = ROOT / "tests/fuzz" / (target.name.removeprefix("fuzz_") + ".dict")
-    return ["-timeout=10", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0"] + (
+    return ["-timeout=30", "-rss_limit_mb=2048", "-print_final_stats=1", "-verbosity=0"] + (
         [f"-dict={words}"] if words.is_file() else [])
 
 
