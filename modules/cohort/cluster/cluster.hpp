@@ -93,8 +93,8 @@ public:
     [[nodiscard]] task<void> stop() override;
     [[nodiscard]] unsigned stop_weight() const noexcept override { return 3; }
     /// Whether the member is ready, its lease holds and it does not leave; for the first time only
-    /// when every seat of the newest view is held by somebody who answers. Later it stays ready
-    /// when another node dies. Any thread.
+    /// when every seat of the newest view is held by somebody who answers and every shard has an
+    /// owner. Later it stays ready when another node dies. Any thread.
     [[nodiscard]] bool ready() const noexcept override;
 
     [[nodiscard]] const cluster_options& options() const noexcept;

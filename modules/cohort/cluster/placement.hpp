@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <string_view>
 
@@ -36,6 +37,16 @@ namespace cohort {
         }
     }
     return found;
+}
+
+/// Whether each shard has an owner, but for those that no member may own.
+[[nodiscard]] inline bool all_owned(const view& what) noexcept {
+    return std::all_of(what.spaces.begin(), what.spaces.end(), [&](const space& each) {
+        return target_of(what, each.options, 0) == shard_owner::nobody ||
+               std::none_of(each.shards.begin(), each.shards.end(), [](const shard_owner& one) {
+                   return one.owner == shard_owner::nobody;
+               });
+    });
 }
 
 }  // namespace cohort

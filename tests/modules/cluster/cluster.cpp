@@ -2,6 +2,8 @@
 
 #include "fleet.hpp"
 
+#include <cohort/cluster/placement.hpp>
+
 namespace cohort::cluster_tests {
 namespace {
 
@@ -76,6 +78,22 @@ TEST(cluster, may_be_left_by_everybody_at_once) {
         return true;
     };
     EXPECT_TRUE(test.run_until(all_ended, 5s));
+}
+
+TEST(cluster, is_ready_for_the_first_time_when_every_shard_has_an_owner) {
+    auto test = fleet{3};
+    test.add(3);
+    auto member = [&] {
+        const auto now = test.members(0).current();
+        return now && now->members.size() == 3 && now->members[0].phase == member_phase::ready;
+    };
+    ASSERT_TRUE(test.run_until(member, 20s));
+    EXPECT_FALSE(all_owned(*test.members(0).current()))
+        << "leases of a cluster before could still hold";
+    for (std::size_t i = 0; i < 3; ++i) {
+        ASSERT_TRUE(test.run_until([&] { return test.members(i).ready(); }, 20s));
+        EXPECT_TRUE(all_owned(*test.members(i).current()));
+    }
 }
 
 TEST(cluster, is_not_ready_while_it_leaves) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include <cohort/cluster/placement.hpp>
+
 namespace cohort::detail {
 namespace {
 
@@ -281,7 +283,7 @@ void conductor::publish_readiness(time_point now) {
         whole_.own_lease.holds(now)) {
         change_standing(node_standing::member);
     }
-    if (whole_.member_ready && !whole_.was_ready && node_.seats_held(now)) {
+    if (whole_.member_ready && !whole_.was_ready && node_.seats_held(now) && all_owned(*known)) {
         whole_.was_ready = true;
     }
 }
