@@ -1,5 +1,7 @@
 #include <distributed-cache/cache_items.hpp>
 
+#include <cohort/world/mutant.hpp>
+
 namespace cohort {
 namespace {
 
@@ -22,8 +24,12 @@ cache_items::cache_items(sharding& shards, cache_origin& origin, cache_items_opt
           this)} {}
 
 task<result<void>> cache_items::activate(std::uint32_t shard, std::uint64_t own_epoch) {
+    if (COHORT_MUTANT(fence_not_raised)) {
+        co_return result<void>{};
+    }
     auto until = deadline{this_core().now() + activation_time, 0};
-    return origin_.activate({std::string{space_name}, shard, own_epoch}, until);
+    auto done = co_await origin_.activate({std::string{space_name}, shard, own_epoch}, until);
+    co_return done;
 }
 
 item_figures cache_items::figures() const {

@@ -1,6 +1,7 @@
 #include <distributed-cache/cache_origin.hpp>
 
 #include <cohort/task/awaiters.hpp>
+#include <cohort/world/assert.hpp>
 
 #include <fmt/format.h>
 #include <xxhash.h>
@@ -37,6 +38,17 @@ error refusal(const write_fence& owner) {
 
 }  // namespace
 
+std::vector<std::string> cache_origin::names_of_lanes(const origin_options& database) {
+    if (is_postgres(database.address)) {
+        return std::vector<std::string>(std::max<std::uint32_t>(1, database.connections), "origin");
+    }
+    auto names = std::vector<std::string>{"origin-writes"};
+    if (database.address != "sqlite::memory:") {  // which has one connection only
+        names.emplace_back("origin-reads");
+    }
+    return names;
+}
+
 cache_origin::cache_origin(world& around, cache_origin_options options, std::vector<lane> lanes)
     : world_{around}, waiting_max_{options.waiting_max},
       lane_by_key_{is_postgres(options.database.address)},
@@ -46,22 +58,28 @@ result<std::unique_ptr<cache_origin>> cache_origin::open(world& around,
                                                          cache_origin_options options) {
     auto& database = options.database;
     database.counters = std::make_shared<origin_counters>();
-    auto names = std::vector<std::string>{"origin-writes"};
-    if (is_postgres(database.address)) {
-        names.assign(std::max<std::uint32_t>(1, database.connections), "origin");
-    } else if (database.address != "sqlite::memory:") {  // which has one connection only
-        names.emplace_back("origin-reads");
-    }
     if (database.writer.empty()) {
         database.writer = fmt::format("{:016x}{:016x}", around.random(), around.random());
     }
-    auto lanes = std::vector<lane>{};
-    for (auto& name : names) {
+    auto connections = std::vector<std::unique_ptr<origin_connection>>{};
+    for (auto i = std::size_t{0}; i < names_of_lanes(database).size(); ++i) {
         auto connection = open_origin(around, database, origin_use::serve);
         if (!connection) {
             return std::move(connection).error();
         }
-        lanes.push_back({std::move(*connection), around.start_worker(std::move(name))});
+        connections.push_back(std::move(*connection));
+    }
+    return over(around, std::move(options), std::move(connections));
+}
+
+std::unique_ptr<cache_origin> cache_origin::over(
+    world& around, cache_origin_options options,
+    std::vector<std::unique_ptr<origin_connection>> connections) {
+    auto names = names_of_lanes(options.database);
+    COHORT_ASSERT(names.size() == connections.size(), "every lane has its connection");
+    auto lanes = std::vector<lane>{};
+    for (auto i = std::size_t{0}; i < names.size(); ++i) {
+        lanes.push_back({std::move(connections[i]), around.start_worker(std::move(names[i]))});
     }
     return std::unique_ptr<cache_origin>{
         new cache_origin{around, std::move(options), std::move(lanes)}};
@@ -126,7 +144,7 @@ task<result<stored_row>> cache_origin::store(std::string key, bytes content, wri
 }
 
 task<result<void>> cache_origin::erase(std::string key, write_fence owner, deadline until) {
-    auto& lane = lanes_[lane_by_key_ ? owner.shard % lanes_.size() : 0];
+    auto& lane = for_write(key);
     return run<void>(&lane, until,
                      [key = std::move(key), owner = std::move(owner), until](
                          origin_connection& origin) { return origin.erase(key, owner, until.at); });

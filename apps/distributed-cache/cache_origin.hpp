@@ -41,6 +41,12 @@ struct cache_origin_options {
 class cache_origin {
 public:
     static result<std::unique_ptr<cache_origin>> open(world& around, cache_origin_options options);
+    /// Over connections that are open already; the options' address says what kind they are.
+    static std::unique_ptr<cache_origin> over(
+        world& around, cache_origin_options options,
+        std::vector<std::unique_ptr<origin_connection>> connections);
+    /// The connections that an origin is used by, each for a thread of that name.
+    [[nodiscard]] static std::vector<std::string> names_of_lanes(const origin_options& database);
 
     /// Makes the owner's epoch the newest of its shard, before it reads or writes anything there.
     ///

@@ -1,5 +1,7 @@
 #include <distributed-cache/origin.hpp>
 
+#include <cohort/world/mutant.hpp>
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -35,12 +37,16 @@ result<void> check_row(std::string_view key, std::string_view content,
 }
 
 result<void> check_fence(std::optional<std::uint64_t> newest, const write_fence& owner) {
+    // A store whose fence rises with writes only.
+    if (COHORT_MUTANT(fence_not_raised) && (!newest || *newest < owner.epoch)) {
+        return {};
+    }
     if (!newest || *newest < owner.epoch) {
         return error{errc::invalid, fmt::format("shard {} of {} was not activated with epoch {}",
                                                 owner.shard, owner.space, owner.epoch)}
             .with(executed::no);
     }
-    if (*newest > owner.epoch) {
+    if (*newest > owner.epoch && !COHORT_MUTANT(fence_unchecked)) {
         return error{errc::stale_epoch,
                      fmt::format("shard {} of {} belongs to epoch {}, this is {}", owner.shard,
                                  owner.space, *newest, owner.epoch)}

@@ -36,6 +36,7 @@ struct settings {
     std::uint64_t length_s = 0;
     bool keep_going = false;
     bool hashes = false;
+    bool as_found = false;
 };
 
 // A broken invariant ends the program, and should say in which seed.
@@ -201,8 +202,11 @@ private:
         if (!report.failure) {
             return true;
         }
-        fmt::print("seed {}: {}; shrinking\n", seed, *report.failure);
+        fmt::print("seed {}: {}{}\n", seed, *report.failure, given_.as_found ? "" : "; shrinking");
         std::fflush(stdout);
+        if (given_.as_found) {
+            return false;
+        }
         auto least =
             shrink(what, [&](const schedule& less) { return run_(less).failure.has_value(); });
         auto again = run_(least).failure;
@@ -279,6 +283,7 @@ int run_program(int argc, char** argv) {
     app.add_option("--length", given.length_s, "seconds of faults in a run");
     app.add_flag("--hashes", given.hashes, "only prints each seed's trace hash and events");
     app.add_flag("--keep-going", given.keep_going, "does not end at the first failure");
+    app.add_flag("--as-found", given.as_found, "does not look for less of a schedule that fails");
     CLI11_PARSE(app, argc, argv);
     for (const auto& each : all_workloads()) {
         if (each.name != given.workload) {

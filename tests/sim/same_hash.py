@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-WORKLOADS = ("kv", "remoting", "remoting_impatient", "remoting_corrupted")
+WORKLOADS = ("kv", "remoting", "remoting_impatient", "remoting_corrupted", "cache")
 
 
 def hashes(program, workload, first, seeds):

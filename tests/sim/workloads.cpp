@@ -2,6 +2,7 @@
 
 #include <cohort/world/mutant.hpp>
 
+#include "cache.hpp"
 #include "cluster.hpp"
 #include "kv.hpp"
 #include "protocol.hpp"
@@ -106,6 +107,11 @@ const std::vector<named_workload>& all_workloads() {
         remoting_named("remoting_corrupted", remoting_workload::flavour::corrupted),
         remoting_named("remoting_impatient", remoting_workload::flavour::impatient),
         cluster_named(),
+        {.name = "cache",
+         .limits = cache_limits(),
+         .make = {},
+         .must = cache_workload::must(),
+         .bare = run_cache},
         protocol_named("protocol", protocol_flavour::plain),
         protocol_named("protocol_seats", protocol_flavour::seats),
         protocol_named("protocol_clocks", protocol_flavour::clocks),

@@ -207,6 +207,7 @@ public:
     void set_remote(remote_gateway* way) noexcept { remote_ = way; }
     /// Set before an actor of the core is gated; outlives those that are.
     void set_gate(slice_gate* gate) noexcept { gate_ = gate; }
+    [[nodiscard]] slice_gate* gate() const noexcept { return gate_; }
 
     /// Runs `action(core&)` on another core, in the order of posts to it. Returns false when the
     /// rings' overflow is full and `droppable` was given: the action was not taken then.

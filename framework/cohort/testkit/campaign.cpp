@@ -37,7 +37,9 @@ public:
                                                    .give_up = given.swarm.give_up}} {
         for (std::uint32_t i = 0; i < given.swarm.nodes; ++i) {
             // Blocking work that was made slow is waited for.
-            sim_.add({.runtime = {.cores = given.swarm.cores, .stop_grace = 5min},
+            sim_.add({.runtime = {.cores = given.swarm.cores,
+                                  .stop_grace = 5min,
+                                  .shutdown_grace = 6min},
                       .shuffled = given.swarm.shuffled,
                       .boot = [this](simulated_node& node) { work_->boot(node); }});
         }

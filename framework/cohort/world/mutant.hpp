@@ -45,6 +45,19 @@ enum class mutant : std::uint8_t {
     own_epoch_kept,             ///< I3: the epoch of ownership stays when the owner changes
     older_cluster_stays,        ///< I15: of two clusters that hear of each other both go on
     removed_returns,            ///< R8: a member that was removed is admitted again
+    // Of what a node does with its shards, its store and its lease.
+    gate_unread,           ///< I8: the gate lets everything through
+    gate_by_turn,          ///< B9: the lease is read before what is to be done arrives
+    gate_at_admission,     ///< I8: the lease is read when a message comes, not when its entity runs
+    shown_unguarded,       ///< I8: what an entity shows is shown without a look at the lease
+    fence_not_raised,      ///< B9: who takes a shard over does not tell the store
+    fence_unchecked,       ///< I9: the store takes the writes of older owners
+    released_early,        ///< R9: a shard is given back while its entities are at work
+    taken_before_release,  ///< R9: who is to get a shard does not wait for its owner
+    arrival_epoch_unread,  ///< I10: what was sent to an earlier owner is taken
+    round_unread,          ///< I10: what comes behind a message that was turned away is taken
+    maybe_sent_again,      ///< I11: what was perhaps executed is sent again
+    not_recalled,          ///< an answer reaches a message that is to be sent again
 };
 
 inline constexpr auto mutants = std::array{
@@ -79,6 +92,18 @@ inline constexpr auto mutants = std::array{
     std::pair{mutant::own_epoch_kept, std::string_view{"own_epoch_kept"}},
     std::pair{mutant::older_cluster_stays, std::string_view{"older_cluster_stays"}},
     std::pair{mutant::removed_returns, std::string_view{"removed_returns"}},
+    std::pair{mutant::gate_unread, std::string_view{"gate_unread"}},
+    std::pair{mutant::gate_by_turn, std::string_view{"gate_by_turn"}},
+    std::pair{mutant::gate_at_admission, std::string_view{"gate_at_admission"}},
+    std::pair{mutant::shown_unguarded, std::string_view{"shown_unguarded"}},
+    std::pair{mutant::fence_not_raised, std::string_view{"fence_not_raised"}},
+    std::pair{mutant::fence_unchecked, std::string_view{"fence_unchecked"}},
+    std::pair{mutant::released_early, std::string_view{"released_early"}},
+    std::pair{mutant::taken_before_release, std::string_view{"taken_before_release"}},
+    std::pair{mutant::arrival_epoch_unread, std::string_view{"arrival_epoch_unread"}},
+    std::pair{mutant::round_unread, std::string_view{"round_unread"}},
+    std::pair{mutant::maybe_sent_again, std::string_view{"maybe_sent_again"}},
+    std::pair{mutant::not_recalled, std::string_view{"not_recalled"}},
 };
 
 /// The fault of that name.

@@ -2,6 +2,7 @@
 
 #include <cohort/actor/lifecycle.hpp>
 #include <cohort/sharding/detail/desk.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort::detail {
 namespace {
@@ -16,6 +17,12 @@ core_gate::core_gate(sharding_state& whole, core& here)
              [](wheel_timer& fired) noexcept { timer_of<core_gate>::owner_of(fired).look(); }} {}
 
 bool core_gate::open(core& here) noexcept {
+    if (COHORT_MUTANT(gate_unread) || COHORT_MUTANT(gate_at_admission)) {
+        return true;
+    }
+    if (COHORT_MUTANT(gate_by_turn)) {
+        return !frozen_ && lease_.holds(here.turn_time());
+    }
     return !frozen_ && COHORT_LIKELY(lease_.holds(here.fresh_time()));
 }
 
@@ -28,7 +35,7 @@ void core_gate::held_back(core& here, fiber& line) noexcept {
 }
 
 void core_gate::freeze() noexcept {
-    if (frozen_) {
+    if (frozen_ || COHORT_MUTANT(gate_unread)) {
         return;
     }
     frozen_ = true;

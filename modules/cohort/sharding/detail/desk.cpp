@@ -6,6 +6,7 @@
 #include <cohort/remoting/remoting.hpp>
 #include <cohort/sharding/detail/lobby.hpp>
 #include <cohort/sharding/shard_map.hpp>
+#include <cohort/world/mutant.hpp>
 
 namespace cohort::detail {
 namespace {
@@ -334,8 +335,9 @@ void desk::failed(flight& it, error why) noexcept {
     auto to = it.to;
     auto taken = rest.flying.take(it);
     auto code = why.code();
-    auto again = why.executed() == executed::no ? worth_retrying(code)
-                                                : taken->idempotent() && was_lost(code);
+    auto again = why.executed() == executed::no
+                     ? worth_retrying(code)
+                     : (taken->idempotent() || COHORT_MUTANT(maybe_sent_again)) && was_lost(code);
     if (!again || closing() || retries_left_ < 1) {
         give_up(std::move(taken), why);
         pump(shard);
@@ -459,7 +461,8 @@ admission desk::judge(const arrival& it, error& why) {
     }
     auto& line = lines_[it.shard];
     auto code = errc::ok;
-    if (line.waiting && line.waiting->refused.refuses(it.stream, it.round)) {
+    if (line.waiting && !COHORT_MUTANT(round_unread) &&
+        line.waiting->refused.refuses(it.stream, it.round)) {
         code = errc::moving;
     } else if (line.phase == shard_phase::elsewhere) {
         if (it.epoch > epoch_) {
@@ -469,7 +472,7 @@ admission desk::judge(const arrival& it, error& why) {
         code = errc::stale_epoch;
     } else if (line.phase == shard_phase::draining || line.phase == shard_phase::released) {
         code = errc::moving;
-    } else if (it.epoch < line.own_epoch) {
+    } else if (it.epoch < line.own_epoch && !COHORT_MUTANT(arrival_epoch_unread)) {
         code = errc::stale_epoch;  // sent to an earlier owner: too late
     } else if (gate_.frozen()) {
         code = errc::suspended;

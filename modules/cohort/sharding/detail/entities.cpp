@@ -3,6 +3,7 @@
 #include <cohort/actor/behavior.hpp>
 #include <cohort/actor/lifecycle.hpp>
 #include <cohort/sharding/detail/desk.hpp>
+#include <cohort/world/mutant.hpp>
 
 // The entities of a desk: started by their first message, stopped when they were idle for long or
 // when there are too many.
@@ -246,11 +247,12 @@ void desk::sweep() noexcept {
 }
 
 const seat* desk::at_rest(std::uint32_t shard, std::string_view key) noexcept {
-    if (!open(shard)) {
+    auto unguarded = COHORT_MUTANT(shown_unguarded);
+    if (!open(shard) && !unguarded) {
         return nullptr;
     }
     auto* place = seats_.find(key);
-    if (place == nullptr || !place->at_rest || !gate_.open(here_)) {
+    if (place == nullptr || !place->at_rest || (!unguarded && !gate_.open(here_))) {
         return nullptr;
     }
     place->used = true;

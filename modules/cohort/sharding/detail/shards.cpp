@@ -2,6 +2,7 @@
 
 #include <cohort/actor/lifecycle.hpp>
 #include <cohort/sharding/detail/desk.hpp>
+#include <cohort/world/mutant.hpp>
 
 // What a desk does when views change: which shards it serves, how it takes and gives them.
 
@@ -69,7 +70,10 @@ void desk::update(std::uint32_t shard, const view& now, const shard_owner& owner
     auto resumes = line.moving && move == nullptr;
     line.owner = uid;
     line.moving = move != nullptr;
-    if (me != shard_owner::nobody && owner.owner == me) {
+    auto taken = COHORT_MUTANT(taken_before_release) && move != nullptr && move->to == me;
+    if (me != shard_owner::nobody && taken) {
+        now_ours(shard, owner, nullptr);
+    } else if (me != shard_owner::nobody && owner.owner == me) {
         now_ours(shard, owner, move);
     } else {
         COHORT_ASSERT(line.phase == shard_phase::elsewhere || line.phase == shard_phase::released ||
@@ -85,7 +89,9 @@ void desk::update(std::uint32_t shard, const view& now, const shard_owner& owner
         // Nobody answers any more for what was sent to a node that is gone.
         auto& flying = line.waiting->flying;
         while (!flying.empty() && now.find(flying.front()->to) == nullptr) {
-            flying.front()->abandon();
+            if (!COHORT_MUTANT(not_recalled)) {
+                flying.front()->abandon();
+            }
             failed(*flying.front(), error{errc::terminated}.with(executed::maybe));
         }
     }
@@ -270,7 +276,7 @@ void desk::drain() noexcept {
                 stop(*each);
             }
         }
-        if (line.seats != 0) {
+        if (line.seats != 0 && !COHORT_MUTANT(released_early)) {
             return false;
         }
         enter(shard, shard_phase::released);
