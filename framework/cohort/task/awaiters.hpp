@@ -5,6 +5,7 @@
 #include <exception>
 #include <optional>
 #include <span>
+#include <stdexcept>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -246,7 +247,8 @@ private:
     void execute() noexcept {
         try {
             if (work_item::dropped) {
-                // The frame is destroyed, never resumed.
+                // Its node died. What awaits it unwinds, if it is not destroyed before.
+                throw std::runtime_error{"the worker ended before it ran this"};
             } else if constexpr (std::is_void_v<value_type>) {
                 function_();
             } else {
