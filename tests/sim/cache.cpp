@@ -9,6 +9,7 @@
 
 #include "cache_clients.hpp"
 #include "cache_station.hpp"
+#include "membership.hpp"
 
 namespace cohort::sim {
 namespace {
@@ -381,37 +382,8 @@ void cache_workload::note_view(const view_ptr& seen) {
 
 // Leaves in order; when that is done the node is started again.
 void cache_workload::shut_down(simulation& whole, simulated_node& node) {
-    auto incarnation = node.incarnation();
     up_[node.index()]->going = true;
-    node.system().shutdown();
-    auto look = std::make_shared<std::function<void()>>();
-    *look = [this, &whole, &node, incarnation, look] {
-        if (!node.up() || node.incarnation() != incarnation) {
-            *look = {};
-            return;
-        }
-        if (!node.system().runtime().drained()) {
-            whole.after(100ms, [look] {
-                if (auto again = *look) {
-                    again();
-                }
-            });
-            return;
-        }
-        count("left");
-        whole.crash(node);
-        whole.after(away, [this, &whole, &node, incarnation] {
-            if (!node.up() && node.incarnation() == incarnation && !ending_) {
-                whole.restart(node);
-            }
-        });
-        *look = {};
-    };
-    whole.after(100ms, [look] {
-        if (auto again = *look) {
-            again();
-        }
-    });
+    leave_and_return(whole, node, away, [this] { count("left"); }, [this] { return ending_; });
 }
 
 void cache_workload::operate(simulation& whole, const scheduled_operation& operation) {
@@ -612,9 +584,7 @@ void cache_workload::lives(std::uint32_t node, std::uint64_t key) {
     waiting_.erase({node, key});
 }
 
-// Whether what is healed can be asked to live. It can when every node is healed; else the majority
-// of the newest electorate has to be there, with its memory: nodes that are down for good are not
-// known to be (A5).
+// Whether what is healed can be asked to live.
 bool cache_workload::can_live() const {
     if (!fast_enough_) {
         return false;
@@ -633,16 +603,7 @@ bool cache_workload::can_live() const {
                 newest == nullptr || newest->epoch < here->newest->epoch ? here->newest : newest;
         }
     }
-    if (newest == nullptr) {
-        auto seeds = std::count_if(healed_.begin(), healed_.end(),
-                                   [this](std::uint32_t each) { return each < seeds_; });
-        return static_cast<std::uint32_t>(2 * seeds) > seeds_;
-    }
-    auto seats = std::count_if(newest->voters.begin(), newest->voters.end(), [&](const voter& one) {
-        const auto* holder = newest->find(one.uid);
-        return holder != nullptr && holder->acceptor == one.acceptor && there.contains(one.uid);
-    });
-    return static_cast<std::size_t>(2 * seats) > newest->voters.size();
+    return have_majority(newest.get(), there, healed_, seeds_);
 }
 
 bool cache_workload::excused(std::uint64_t key) const {

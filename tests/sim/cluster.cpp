@@ -5,6 +5,8 @@
 
 #include <cohort/runtime/runtime.hpp>
 
+#include "membership.hpp"
+
 namespace cohort::sim {
 namespace {
 
@@ -239,38 +241,9 @@ void cluster_workload::judge(simulation& whole) {
 
 // Leaves in order; when that is done the node is started again.
 void cluster_workload::shut_down(simulation& whole, simulated_node& node) {
-    auto incarnation = node.incarnation();
     up_[node.index()]->going = true;
-    node.system().shutdown();
-    auto look = std::make_shared<std::function<void()>>();
-    *look = [this, &whole, &node, incarnation, look] {
-        if (!node.up() || node.incarnation() != incarnation) {
-            *look = {};
-            return;
-        }
-        if (!node.system().runtime().drained()) {
-            whole.after(100ms, [look] {
-                if (auto again = *look) {
-                    again();
-                }
-            });
-            return;
-        }
-        ++counters_["left"];
-        whole.crash(node);
-        up_[node.index()] = nullptr;
-        whole.after(away, [this, &whole, &node, incarnation] {
-            if (!node.up() && node.incarnation() == incarnation && !ending_) {
-                whole.restart(node);
-            }
-        });
-        *look = {};
-    };
-    whole.after(100ms, [look] {
-        if (auto again = *look) {
-            again();
-        }
-    });
+    leave_and_return(
+        whole, node, away, [this] { ++counters_["left"]; }, [this] { return ending_; });
 }
 
 void cluster_workload::operate(simulation& whole, const scheduled_operation& operation) {
@@ -323,9 +296,7 @@ void cluster_workload::expect_life(simulation& whole, const std::vector<std::uin
     ++counters_[can_live_ ? "asked_to_live" : "cannot_live"];
 }
 
-// Whether what is healed can be asked to live. It can when every node is healed; else the majority
-// of the newest electorate has to be there, with its memory: nodes that are down for good are not
-// known to be (A5).
+// Whether what is healed can be asked to live.
 bool cluster_workload::can_live() const {
     if (!fast_enough_) {
         return false;
@@ -343,16 +314,7 @@ bool cluster_workload::can_live() const {
                 newest == nullptr || newest->epoch < here->newest->epoch ? here->newest : newest;
         }
     }
-    if (newest == nullptr) {
-        auto seeds = std::count_if(healed_.begin(), healed_.end(),
-                                   [this](std::uint32_t each) { return each < seeds_; });
-        return static_cast<std::uint32_t>(2 * seeds) > seeds_;
-    }
-    auto seats = std::count_if(newest->voters.begin(), newest->voters.end(), [&](const voter& one) {
-        const auto* holder = newest->find(one.uid);
-        return holder != nullptr && holder->acceptor == one.acceptor && there.contains(one.uid);
-    });
-    return static_cast<std::size_t>(2 * seats) > newest->voters.size();
+    return have_majority(newest.get(), there, healed_, seeds_);
 }
 
 // I18: the healed nodes are members, and every shard has somebody who acts for it.
