@@ -498,8 +498,17 @@ class Surroundings:
         service = manifest.find(self.pods.documents, "Service", "cohort-cache-postgres")["metadata"]["name"]
         podman("run", "--detach", "--name", box, "--network", NETWORK, "--network-alias", service,
                "--shm-size", "64m", POSTGRES_IMAGE)
+        self.keep_bridge()
         wait_until("PostgreSQL accepts connections", START_S, lambda: run(
             "podman", "exec", box, "pg_isready", "-q", "-h", "127.0.0.1", check=False).returncode == 0)
+
+    @staticmethod
+    def keep_bridge():
+        """Gives the bridge the hardware address that it has: otherwise the kernel changes it with the containers that
+        come and go, and what others still send to the old one is lost for seconds. Pods have no such bridge."""
+        bridge = podman("network", "inspect", "--format", "{{.NetworkInterface}}", NETWORK)
+        address = pathlib.Path(f"/sys/class/net/{bridge}/address").read_text(encoding="utf-8").strip()
+        run("ip", "link", "set", "dev", bridge, "address", address)
 
     @staticmethod
     def remove():
