@@ -170,12 +170,6 @@ void cache_workload::answered(const open_request& asked, const answer& given) {
         case 404:
             history_.done(number, 0);
             break;
-        case 500:
-            // Of an entity that was stopped at work.
-            if (given.body != "no_reply\n") {
-                wrong("a client was answered 500: " + given.body);
-            }
-            [[fallthrough]];
         case 502:
         case 503:
         case 504:

@@ -136,7 +136,8 @@ void send_reply(handle pending, result<T> value) {
     });
 }
 
-/// The right to answer one request later. Destroying it unused answers `errc::no_reply`.
+/// The right to answer one request later. Destroying it unused answers `errc::no_reply`, or
+/// `errc::terminated` when that is because its actor fails or is stopped.
 ///
 /// Thread: the core of the actor that received the request.
 template <class R>
@@ -154,7 +155,7 @@ public:
     ~reply_to() {
         // Without a core the node has ended, and with it whoever asked.
         if (pending_ && current_core != nullptr) {
-            this_core().fail_reply(pending_, errc::no_reply);
+            this_core().fail_reply(pending_, this_core().unanswered());
         }
     }
 

@@ -95,6 +95,18 @@ bool at_rest(core& here, cell& actor) noexcept {
     return all;
 }
 
+// Destroys something with frames of an actor that ends; requests that they hold hear of that.
+template <class Destroy>
+void destroy_ending(Destroy destroy) noexcept {
+    bool outer = this_core().set_ending(true);
+    destroy();
+    this_core().set_ending(outer);
+}
+
+void destroy_root(cell& actor) noexcept {
+    destroy_ending([&] { std::exchange(actor.root, nullptr)->frame().destroy(); });
+}
+
 void settle_started(task_fiber& line) noexcept {
     auto& here = this_core();
     auto& self = static_cast<started_task&>(line);
@@ -102,8 +114,10 @@ void settle_started(task_fiber& line) noexcept {
     auto failure =
         line.state == run_state::finished ? self.body.handle().promise().failure : nullptr;
     here.keeper().disown(self);
-    delete &self;
-    if (failure) {
+    if (!failure) {
+        delete &self;
+    } else {
+        destroy_ending([&] { delete &self; });
         lifecycle::cold_of(actor).thrown = failure;
         begin_stop(here, actor, exit_reason::failed, nullptr);
     }
@@ -116,7 +130,7 @@ void destroy_started(cell& actor) noexcept {
         auto* next = line->next_sibling;
         if (line->settled == &settle_started) {
             this_core().keeper().disown(*line);
-            delete static_cast<started_task*>(line);
+            destroy_ending([&] { delete static_cast<started_task*>(line); });
         }
         line = next;
     }
@@ -235,7 +249,7 @@ void destroy_frames(cell& actor) noexcept {
             actor.cold->protocol = actor.root->protocol;
         }
         actor.main.resume = nullptr;
-        std::exchange(actor.root, nullptr)->frame().destroy();
+        destroy_root(actor);
     }
 }
 
@@ -361,7 +375,7 @@ bool may_restart(core& here, cold_block& cold) noexcept {
 // The common end: nobody has to be told but a parent that waits for its children.
 void finish_plain(core& here, cell& actor) noexcept {
     auto* parent = unlink_child(here, actor);
-    std::exchange(actor.root, nullptr)->frame().destroy();
+    destroy_root(actor);
     if (actor.cold != nullptr) {
         // A destructor watched, spawned or started something: the actor ends the long way.
         actor.cold->reason =

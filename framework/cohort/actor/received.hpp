@@ -69,7 +69,7 @@ private:
 };
 
 /// One message as an actor took it from its mailbox. A request that is dropped without an answer is
-/// answered `errc::no_reply`.
+/// answered `errc::no_reply`, or `errc::terminated` when its actor fails or is stopped.
 template <class P>
 class received {
 public:
@@ -121,8 +121,7 @@ private:
         if (node_->type->request) {
             auto& reply = static_cast<request_message*>(node_)->header.reply;
             if (reply) {
-                auto why = std::uncaught_exceptions() > 0 ? errc::terminated : errc::no_reply;
-                this_core().fail_reply(reply, why);
+                this_core().fail_reply(reply, this_core().unanswered());
             }
         }
         destroy_message(*node_);

@@ -1,6 +1,7 @@
 #include <cohort/runtime/core.hpp>
 
 #include <algorithm>
+#include <exception>
 #include <new>
 
 #include <sys/mman.h>
@@ -158,6 +159,10 @@ void core::fail_reply(handle pending, error why) noexcept {
     post(home_id, [pending, why = std::move(why)](core& home) mutable {
         home.fail_reply(pending, std::move(why));
     });
+}
+
+errc core::unanswered() const noexcept {
+    return ending_ || std::uncaught_exceptions() > 0 ? errc::terminated : errc::no_reply;
 }
 
 void core::unqueue(fiber& line) noexcept {

@@ -199,6 +199,10 @@ public:
     void dead_letter(message* node, errc why) noexcept;
     /// Answers a pending ask, of this node or of another one, with an error.
     void fail_reply(handle pending, error why) noexcept;
+    /// Why a request that is dropped gets no answer: its actor ends, or has forgotten it.
+    [[nodiscard]] errc unanswered() const noexcept;
+    /// While the frames of an actor that ends are destroyed; gives what was set before.
+    bool set_ending(bool now) noexcept { return std::exchange(ending_, now); }
     /// The way to other nodes; a ref to an actor of another node exists only where there is one.
     [[nodiscard]] remote_gateway& remote() const noexcept {
         COHORT_ASSERT(remote_ != nullptr, "actors of other nodes are reached through remoting");
@@ -373,6 +377,7 @@ private:
     time_point polled_at_{};
     duration spin_time_{0};
     bool stopping_ = false;
+    bool ending_ = false;  // an actor, of which frames are destroyed just now
     bool drained_ = false;
     time_point abandon_at_;
 

@@ -116,6 +116,41 @@ CO_TEST(ask, of_an_actor_that_fails_on_it_is_terminated) {
     EXPECT_EQ(answer.error(), errc::terminated);
 }
 
+// Keeps what it is asked: itself, in a child task, or in a child task that fails.
+behavior<counter> keep(context<counter> self, char where) {
+    auto message = co_await self.receive();
+    auto forever = [](context<counter> at, reply_to<int>) -> task<void> { co_await at.sleep(1h); };
+    auto failing = [](context<counter> at, reply_to<int>) -> task<void> {
+        co_await at.sleep(1ms);
+        throw std::runtime_error{"planned"};
+    };
+    auto request = message.get_if<ignore>();
+    if (where == 't') {
+        self.start(forever(self, request.later()));
+    } else if (where == 'f') {
+        self.start(failing(self, request.later()));
+    }
+    co_await self.sleep(1h);
+}
+
+CO_TEST(ask, of_an_actor_that_ends_at_work_is_terminated) {
+    for (char where : {'i', 't', 'f'}) {
+        for (bool watched : {false, true}) {
+            auto target = self.spawn(keep, where);
+            if (watched) {
+                self.watch(target);
+            }
+            auto pending = target.ask<ignore>(1s);
+            co_await self.sleep(10ms);
+            self.stop(target);
+            auto answer = co_await pending;
+            CO_ASSERT_FALSE(answer.has_value());
+            EXPECT_EQ(answer.error(), errc::terminated) << where << watched;
+            EXPECT_EQ(answer.error().executed(), executed::maybe);
+        }
+    }
+}
+
 CO_TEST(watch, tells_exactly_once_why_an_actor_ended) {
     auto target = self.spawn(count, 0);
     self.watch(target);
