@@ -4,6 +4,7 @@
 
 #include <simdjson.h>
 
+#include <algorithm>
 #include <optional>
 #include <utility>
 
@@ -20,7 +21,8 @@ bool is_text(std::string_view content) {
 /// after a write whose outcome is unknown.
 class known_item {
 public:
-    explicit known_item(entity_context<item_protocol> self) noexcept : self_{self} {}
+    known_item(entity_context<item_protocol> self, cache_items* items) noexcept
+        : self_{self}, items_{items} {}
 
     [[nodiscard]] bool known() const noexcept { return item() != nullptr || absent_since_; }
     [[nodiscard]] bool absent() const noexcept { return absent_since_.has_value(); }
@@ -29,7 +31,8 @@ public:
         auto text = is_text(content.view());
         absent_since_.reset();
         auto size = content.size();
-        self_.publish(shown_item{std::move(content), version, self_.now(), text, self_.epoch()});
+        self_.publish(
+            shown_item{std::move(content), version, self_.now(), text, self_.epoch(), items_});
         self_.holds(size);
     }
     void missing() {
@@ -48,19 +51,18 @@ public:
         }
     }
 
-    [[nodiscard]] cached_item answer(bool hit, const std::string& owner) const {
+    [[nodiscard]] cached_item answer(bool hit) const {
         const auto* known = item();
-        if (known == nullptr) {
-            return {.hit = hit, .epoch = self_.epoch(), .owner = owner};
-        }
-        return {known->content, known->version, self_.now() - known->since, true, known->text, hit,
-                known->epoch,   owner};
+        return known != nullptr
+                   ? known->answer(hit)
+                   : cached_item{.hit = hit, .epoch = self_.epoch(), .owner = items_->node_name()};
     }
 
 private:
     [[nodiscard]] const shown_item* item() const noexcept { return self_.published<shown_item>(); }
 
     entity_context<item_protocol> self_;
+    cache_items* items_;
     std::optional<time_point> absent_since_;
 };
 
@@ -86,8 +88,19 @@ void failed_write(known_item& known, const error& why) {
 
 }  // namespace
 
+cached_item shown_item::answer(bool hit) const {
+    // It may be younger than this turn.
+    auto age = std::max(this_core().turn_time() - since, duration::zero());
+    return {content, version, age, true, text, hit, epoch, items->node_name()};
+}
+
+result<cached_item> get_item::answer(const shown_item& known) const {
+    known.items->counters().hits.add();
+    return known.answer(true);
+}
+
 behavior<item_protocol> cache_entity(entity_context<item_protocol> self, cache_items* items) {
-    auto known = known_item{self};
+    auto known = known_item{self, items};
     auto& counters = items->counters();
     for (;;) {
         auto message = co_await self.receive();
@@ -103,7 +116,7 @@ behavior<item_protocol> cache_entity(entity_context<item_protocol> self, cache_i
                     continue;
                 }
             }
-            get.reply(known.answer(hit, items->node_name()));
+            get.reply(known.answer(hit));
         } else if (auto put = message.get_if<put_item>()) {
             auto content = put->content;
             auto stored = co_await items->origin().store(self.key(), content, items->fence(self),

@@ -35,10 +35,24 @@ struct written_item {
     std::uint64_t epoch{};
 };
 
+/// An item as its entity shows it while it is at rest; it exists.
+struct shown_item {
+    bytes content;
+    row_version version{};
+    time_point since{};  ///< when it was loaded or stored
+    bool text = false;
+    std::uint64_t epoch{};
+    cache_items* items = nullptr;
+
+    [[nodiscard]] cached_item answer(bool hit) const;
+};
+
 struct get_item {
     static constexpr std::string_view wire_name = "cache.get";
     static constexpr bool idempotent = true;
     using reply = result<cached_item>;
+    using shown = shown_item;
+    [[nodiscard]] reply answer(const shown_item& known) const;  ///< a hit
 };
 struct put_item {
     static constexpr std::string_view wire_name = "cache.put";
@@ -51,15 +65,6 @@ struct erase_item {
 };
 
 using item_protocol = protocol<get_item, put_item, erase_item>;
-
-/// An item as its entity shows it to `sharded::peek` while it is at rest; it exists.
-struct shown_item {
-    bytes content;
-    row_version version{};
-    time_point since{};  ///< when it was loaded or stored
-    bool text = false;
-    std::uint64_t epoch{};
-};
 
 /// The one place in the cluster where a key is read and written: an actor that is made by the first
 /// request for its key and leaves when it is idle. While it awaits the origin the others wait in

@@ -55,7 +55,7 @@ namespace {
 constexpr duration heartbeat = std::chrono::seconds{15};
 constexpr std::string_view json_type = "application/json";
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
     auto out = std::string{"\""};
     for (char each : text) {
         auto byte = static_cast<unsigned char>(each);
@@ -73,7 +73,7 @@ std::string quoted(std::string_view text) {
     return out + "\"";
 }
 
-std::string quoted(node_uid uid) {
+std::string json_text(node_uid uid) {
     auto text = std::array<char, 40>{};
     std::snprintf(text.data(), text.size(), "\"%016llx%016llx\"",
                   static_cast<unsigned long long>(uid.high),
@@ -93,16 +93,16 @@ std::string list(const Items& items, Show show) {
 std::string show(const member& who, const view& in) {
     bool votes = std::any_of(in.voters.begin(), in.voters.end(),
                              [&](const voter& seat) { return seat.uid == who.uid; });
-    return "{\"uid\":" + quoted(who.uid) + ",\"address\":" + quoted(who.address.text()) +
-           ",\"phase\":" + quoted(name(who.phase)) + ",\"votes\":" + (votes ? "true" : "false") +
-           ",\"roles\":" + list(who.roles, [](const auto& role) { return quoted(role); }) +
-           ",\"build\":" + quoted(who.build) + "}";
+    return "{\"uid\":" + json_text(who.uid) + ",\"address\":" + json_text(who.address.text()) +
+           ",\"phase\":" + json_text(name(who.phase)) + ",\"votes\":" + (votes ? "true" : "false") +
+           ",\"roles\":" + list(who.roles, [](const auto& role) { return json_text(role); }) +
+           ",\"build\":" + json_text(who.build) + "}";
 }
 
 std::string show_view(const view_ptr& now, node_uid self, node_standing standing) {
-    auto out = "{\"self\":" + quoted(self) + ",\"standing\":" + quoted(name(standing));
+    auto out = "{\"self\":" + json_text(self) + ",\"standing\":" + json_text(name(standing));
     if (now != nullptr) {
-        out += ",\"cluster\":" + quoted(now->cluster_id) +
+        out += ",\"cluster\":" + json_text(now->cluster_id) +
                ",\"epoch\":" + std::to_string(now->epoch) +
                ",\"config\":" + std::to_string(now->config) +
                ",\"seats\":" + std::to_string(now->voters.size()) + ",\"members\":" +
@@ -116,21 +116,21 @@ std::string show_changes(const view* before, const view& now) {
     return "{\"epoch\":" + std::to_string(now.epoch) + ",\"changes\":" +
            list(changes,
                 [](const member_change& each) {
-                    return "{\"what\":" + quoted(name(each.what)) +
-                           ",\"uid\":" + quoted(each.who.uid) +
-                           ",\"address\":" + quoted(each.who.address.text()) + "}";
+                    return "{\"what\":" + json_text(name(each.what)) +
+                           ",\"uid\":" + json_text(each.who.uid) +
+                           ",\"address\":" + json_text(each.who.address.text()) + "}";
                 }) +
            ",\"moving\":" +
            list(now.spaces,
                 [](const space& each) {
-                    return "{\"space\":" + quoted(each.options.name) +
+                    return "{\"space\":" + json_text(each.options.name) +
                            ",\"shards\":" + std::to_string(each.moving.size()) + "}";
                 }) +
            "}";
 }
 
 std::string show_space(const space& it) {
-    return "{\"name\":" + quoted(it.options.name) + ",\"role\":" + quoted(it.options.role) +
+    return "{\"name\":" + json_text(it.options.name) + ",\"role\":" + json_text(it.options.role) +
            ",\"owners\":" +
            list(it.shards,
                 [](const shard_owner& each) {
@@ -169,7 +169,7 @@ std::string news(told& so_far, const detail::cluster_hub::on_core& here, node_ui
                    : event("snapshot", show_view(here.now, self, here.standing));
     }
     if (so_far.anything && so_far.standing != here.standing) {
-        out += event("standing", "{\"standing\":" + quoted(name(here.standing)) + "}");
+        out += event("standing", "{\"standing\":" + json_text(name(here.standing)) + "}");
     }
     so_far = {true, here.now, here.standing};
     return out;
@@ -222,7 +222,7 @@ response cluster_routes::tell_shards(detail::cluster_hub& hub) {
     }
     return ok(
         "{\"epoch\":" + std::to_string(now->epoch) + ",\"members\":" +
-            list(now->members, [](const member& each) { return quoted(each.address.text()); }) +
+            list(now->members, [](const member& each) { return json_text(each.address.text()); }) +
             ",\"spaces\":" + list(now->spaces, show_space) + "}\n",
         json_type);
 }

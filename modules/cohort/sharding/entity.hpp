@@ -77,6 +77,15 @@ public:
     /// Shows a value that `sharded<P>::peek` may read on this core while the entity waits for a
     /// message, there is none, and it has no tasks and no children.
     ///
+    /// A request may be answered by it meanwhile, wherever it comes from, and is then not seen by
+    /// the entity. Its type says how:
+    ///
+    ///     struct get {
+    ///         using reply = result<item>;
+    ///         using shown = shown_item;                          // what is published
+    ///         reply answer(const shown_item& value) const;       // on the entity's core
+    ///     };
+    ///
     /// Ownership: stays where it is until the entity publishes another one, or ends.
     template <class T>
     void publish(T value) const noexcept {

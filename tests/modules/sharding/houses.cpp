@@ -33,6 +33,8 @@ behavior<diary_protocol> keep_diary(entity_context<diary_protocol> self, ghost* 
             act(told->who, told->number);
         } else if (auto wanted = message.get_if<look>()) {
             wanted.reply(taken[wanted->who]);
+        } else if (auto asked = message.get_if<last>()) {
+            asked.reply(-1);
         } else if (auto patient = message.get_if<linger>()) {
             co_await self.sleep(std::chrono::milliseconds{patient->milliseconds});
             act("lingerer", patient->number);

@@ -67,11 +67,20 @@ struct linger {
     std::int64_t milliseconds = 0;
     std::int64_t number = 0;
 };
-using diary_protocol = protocol<put, note, look, linger>;
 /// What an entity publishes: which act of all it did last.
 struct shown_act {
     std::size_t index = 0;
 };
+/// Which act it shows; -1 when the entity had to be asked.
+struct last {
+    using reply = result<std::int64_t>;
+    using shown = shown_act;
+    [[nodiscard]] reply answer(const shown_act& value) const {
+        return static_cast<std::int64_t>(value.index) + offset;
+    }
+    std::int64_t offset = 0;
+};
+using diary_protocol = protocol<put, note, look, linger, last>;
 
 /// What was done to all entities of all nodes, and by whom: the test's eye on everything.
 struct ghost {

@@ -388,6 +388,67 @@ TEST(sharding_peek, shows_nothing_while_something_waits_in_front_of_it) {
     EXPECT_TRUE(house.shown());
 }
 
+behavior<silent> ask_last(context<silent>, diaries all, std::string key,
+                          std::vector<std::int64_t>* out) {
+    auto answer = co_await all[key].ask<last>(5s, 100);
+    out->push_back(answer ? *answer : -2);
+}
+
+TEST(sharding_shown, a_request_is_answered_by_what_its_entity_shows) {
+    auto out = std::vector<std::int64_t>{};
+    auto lingered = std::vector<result<std::int64_t>>{};
+    auto ended = false;
+    auto house = shown_house{};
+    auto& world = house.world;
+    for (std::size_t from : {1U, 0U}) {
+        world.run(from, ask_last, *world.at(from).all, house.key, &out);
+    }
+    EXPECT_EQ(out, (std::vector<std::int64_t>{100, 100})) << "from its node, and from another";
+    house.act();
+    world.run(0, ask_last, *world.at(0).all, house.key, &out);
+    EXPECT_EQ(out.back(), 101);
+    world.run(0, ask_last, *world.at(0).all, houses::key_in(5), &out);
+    EXPECT_EQ(out.back(), -1) << "it shows nothing yet";
+    // What was sent before goes first.
+    auto seen = out.size();
+    world.start(0, &ended, ask_linger, *world.at(0).all, house.key, std::int64_t{1000},
+                duration{20s}, &lingered);
+    world.sim.run_for(10ms);
+    auto answered = false;
+    world.start(0, &answered, ask_last, *world.at(0).all, house.key, &out);
+    world.sim.run_for(500ms);
+    EXPECT_EQ(out.size(), seen) << "the entity is at work";
+    world.sim.run_for(2s);
+    EXPECT_TRUE(ended && answered);
+    EXPECT_EQ(out.back(), -1);
+    world.run(0, ask_last, *world.at(0).all, house.key, &out);
+    EXPECT_EQ(out.back(), 102);
+}
+
+TEST(sharding_shown, nothing_is_answered_without_a_lease) {
+    auto out = std::vector<std::int64_t>{};
+    auto house = shown_house{};
+    auto& world = house.world;
+    auto answered = false;
+    world.at(1).owners->suspend();
+    world.start(0, &answered, ask_last, *world.at(0).all, house.key, &out);
+    world.sim.run_for(100ms);
+    EXPECT_TRUE(out.empty());
+    world.at(1).owners->resume();
+    world.sim.run_for(1s);
+    EXPECT_EQ(out, (std::vector<std::int64_t>{100}));
+    // The same when only the lease's time has passed, and nobody has said so yet.
+    auto& held = world.at(1).owners->held;
+    held.set_end(world.node(1).system().world().now());
+    answered = false;
+    world.start(1, &answered, ask_last, *world.at(1).all, house.key, &out);
+    world.sim.run_for(100ms);
+    EXPECT_EQ(out.size(), 1U);
+    held.set_end(time_point::max());
+    world.sim.run_for(1s);
+    EXPECT_EQ(out.size(), 2U);
+}
+
 TEST(sharding_nodes, a_node_without_a_lease_says_so_soon) {
     auto failures = std::vector<error>{};
     auto ended = false;

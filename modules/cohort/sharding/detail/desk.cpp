@@ -204,12 +204,17 @@ void desk::expired(flight& it) noexcept {
     pump(shard);
 }
 
+void desk::turn_away(std::uint32_t shard, std::uint64_t stream, std::uint32_t round) {
+    waiting(shard).refused.note(stream, round);
+    lines_[shard].turned = true;
+}
+
 void desk::refuse_guests(std::uint32_t shard, errc code) noexcept {
     auto* rest = lines_[shard].waiting.get();
     while (rest != nullptr && !rest->guests.empty()) {
         auto it = dequeue(rest->guests, *rest->guests.front());
         if (it->stream != 0) {
-            rest->refused.note(it->stream, it->round);
+            turn_away(shard, it->stream, it->round);
         }
         counters_.redirected.add();
         it->refuse(error{code}.with(executed::no));
@@ -461,7 +466,7 @@ admission desk::judge(const arrival& it, error& why) {
     }
     auto& line = lines_[it.shard];
     auto code = errc::ok;
-    if (line.waiting && !COHORT_MUTANT(round_unread) &&
+    if (line.turned && !COHORT_MUTANT(round_unread) &&
         line.waiting->refused.refuses(it.stream, it.round)) {
         code = errc::moving;
     } else if (line.phase == shard_phase::elsewhere) {
@@ -481,7 +486,7 @@ admission desk::judge(const arrival& it, error& why) {
     }
     // What is held was sent before: were it refused later, it would come back behind this one.
     refuse_guests(it.shard, code);
-    waiting(it.shard).refused.note(it.stream, it.round);
+    turn_away(it.shard, it.stream, it.round);
     counters_.redirected.add();
     why = error{code}.with(executed::no);
     return admission::refuse;

@@ -29,6 +29,7 @@ enum class shard_phase : std::uint8_t {
 struct shard_line {
     shard_phase phase = shard_phase::elsewhere;
     bool moving = false;  // its owner is to release it
+    bool turned = false;  // `refused` in `waiting` may hold something
     std::uint32_t seats = 0;
     std::uint64_t own_epoch = 0;
     std::uint64_t drain_epoch = 0;
@@ -160,6 +161,7 @@ private:
     [[nodiscard]] bool may_launch(const shard_line& line, const backlog& rest, std::int64_t next,
                                   peer& to) const noexcept;
     void launch(shard_line& line, peer& to, flight_ptr it) noexcept;
+    void turn_away(std::uint32_t shard, std::uint64_t stream, std::uint32_t round);
     void refuse_guests(std::uint32_t shard, errc code) noexcept;
     void give_up(flight_ptr it, const error& why) noexcept;
     [[nodiscard]] duration next_pause(std::uint32_t attempts) noexcept;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <concepts>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -81,6 +82,28 @@ inline constexpr bool is_idempotent = [] {
         return false;
     }
 }();
+
+/// Whether a message says how it is answered by what its entity shows (see `entity_context`).
+template <class M>
+concept answered_by_shown = requires(const M& message, const typename M::shown& value) {
+    { message.answer(value) } -> std::convertible_to<typename M::reply>;
+};
+
+/// Answers a request without its entity, if that is at rest and shows what the answer is made of.
+template <class M>
+bool answer_by_shown(desk& at, std::uint32_t shard, std::string_view key,
+                     const request_header* header, const M& message) {
+    if constexpr (answered_by_shown<M>) {
+        const auto* place = header != nullptr ? at.at_rest(shard, key) : nullptr;
+        const auto* value =
+            place != nullptr ? place->published.template get<typename M::shown>() : nullptr;
+        if (value != nullptr) {
+            reply_to<typename M::reply>{header->reply}(message.answer(*value));
+            return true;
+        }
+    }
+    return false;
+}
 
 template <class M>
 message* make_mail(const request_header* header, M&& content) {
@@ -180,6 +203,9 @@ template <class M>
 void dispatch(desk& at, std::uint32_t shard, std::string_view key, const request_header* header,
               M&& content) {
     if (COHORT_LIKELY(at.open(shard))) {
+        if (answer_by_shown<M>(at, shard, key, header, content)) {
+            return;
+        }
         at.deliver(shard, key, make_mail<M>(header, std::forward<M>(content)));
     } else {
         at.send(make_flight<M>(at, shard, std::string{key}, header, std::forward<M>(content)));
@@ -223,6 +249,10 @@ bool take_in(desk& at, received<Host>& message) {
     auto why = error{errc::ok};
     switch (at.judge(whole.head, why)) {
         case admission::admit:
+            if (answer_by_shown<M>(at, whole.head.shard, whole.key, asked ? &header : nullptr,
+                                   whole.content)) {
+                break;
+            }
             at.deliver(whole.head.shard, whole.key,
                        make_mail<M>(asked ? &header : nullptr, std::move(whole.content)));
             if (!asked && header.reply) {

@@ -44,7 +44,7 @@ struct mail {
 /// A value that an entity shows, of any type that fits.
 class shown_value {
 public:
-    static constexpr std::size_t bytes_max = 56;
+    static constexpr std::size_t bytes_max = 64;
 
     shown_value() = default;
     shown_value(const shown_value&) = delete;
@@ -54,7 +54,7 @@ public:
     template <class T>
     void emplace(T value) noexcept {
         static_assert(sizeof(T) <= bytes_max && alignof(T) <= alignof(void*),
-                      "what an entity publishes has at most 56 bytes: publish a pointer to it");
+                      "what an entity publishes has at most 64 bytes: publish a pointer to it");
         static_assert(std::is_nothrow_move_constructible_v<T>);
         reset();
         new (place_) T{std::move(value)};
@@ -90,7 +90,6 @@ private:
 struct alignas(64) seat {
     // What a read looks at stands together, in two lines of memory.
     std::string key;
-    desk* at = nullptr;
     bool at_rest = false;  // the entity does nothing before the next message, and none has come
     bool used = false;     // since it was made or passed over
     std::uint32_t used_at = 0;  // by the desk's coarse clock
@@ -99,6 +98,7 @@ struct alignas(64) seat {
     handle entity;  // null while no coroutine of it exists
     shown_value published;
 
+    desk* at = nullptr;
     seat* newer = nullptr;
     seat* older = nullptr;
     seat* next_of_shard = nullptr;
