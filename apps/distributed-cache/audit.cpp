@@ -17,7 +17,7 @@ constexpr std::string_view name_of(audit_row::kind what) {
     return "unknown";
 }
 
-std::string quoted(std::string_view text) {
+std::string json_text(std::string_view text) {
     auto line = std::string{"\""};
     for (auto letter : text) {
         if (letter == '"' || letter == '\\') {
@@ -42,8 +42,8 @@ std::string audit_line(const audit_row& row) {
     return fmt::format(
         R"({{"seq":{},"kind":"{}","space":{},"shard":{},"epoch":{},"key":"{}","version":{},)"
         R"("writer":{}}})",
-        row.seq, name_of(row.what), quoted(row.owner.space), row.owner.shard, row.owner.epoch, key,
-        row.version, quoted(row.writer));
+        row.seq, name_of(row.what), json_text(row.owner.space), row.owner.shard, row.owner.epoch,
+        key, row.version, json_text(row.writer));
 }
 
 std::optional<std::string> audit_judge::take(const audit_row& row) {

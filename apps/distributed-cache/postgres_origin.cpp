@@ -27,7 +27,7 @@ std::string filled(std::string_view text, std::string_view name, std::string_vie
     return whole;
 }
 
-std::string quoted(std::string_view text) {
+std::string sql_text(std::string_view text) {
     auto escaped = std::string{};
     for (auto letter : text) {
         escaped.append(letter == '\'' ? 2 : 1, letter);
@@ -164,7 +164,7 @@ result<void> postgres_origin::take_locks(postgres_connection& connection, time_p
 }
 
 std::string postgres_origin::session_statements() const {
-    auto writer = quoted(options_.writer);
+    auto writer = sql_text(options_.writer);
     auto note = [&](std::string_view kind) {
         return options_.audit
                    ? filled(filled(postgres_sql::audit_write, "{kind}", kind), "{writer}", writer)
