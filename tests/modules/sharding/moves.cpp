@@ -598,6 +598,46 @@ TEST(sharding_nodes, a_message_for_an_owner_that_does_not_know_yet_is_held) {
     EXPECT_EQ(world.at(0).shards->numbers().retries, 0U);
 }
 
+behavior<silent> put_within(context<silent>, diaries all, std::string key, std::int64_t number,
+                            duration within, std::vector<result<std::int64_t>>* out) {
+    out->push_back(co_await all[key].ask<put>(within, "a", number));
+}
+
+// What stood still on its way for as long as the shard was elsewhere would be done behind what its
+// sender has sent later, to the owner in between.
+TEST(sharding_nodes, what_was_sent_to_an_owner_is_too_late_when_it_owns_again) {
+    auto out = std::vector<result<std::int64_t>>{};
+    auto world = houses{3};
+    world.own_all(1).publish();
+    auto key = houses::key_in(4);
+    auto put_one = [&](std::int64_t number) {
+        world.run(0, put_within, *world.at(0).all, key, number, duration{500ms}, &out);
+        return out.back();
+    };
+    auto move_to = [&](std::size_t to) {
+        world.move(4, to).publish();
+        world.sim.run_for(100ms);
+        world.own(4, to).publish();
+        world.sim.run_for(100ms);
+    };
+    EXPECT_TRUE(put_one(0));
+    // Views do not come over this link here: everybody hears of every move.
+    world.sim.network().cut(0, 1);
+    auto lost = put_one(1);
+    ASSERT_FALSE(lost);
+    EXPECT_EQ(lost.error().executed(), executed::maybe);
+    move_to(2);
+    EXPECT_TRUE(put_one(2));
+    move_to(1);
+    auto redirected = world.at(1).shards->numbers().redirected;
+    world.sim.network().cut(0, 1, false);
+    world.sim.run_for(1s);
+    EXPECT_EQ(world.seen.numbers_of("a"), (std::vector<std::int64_t>{0, 2}));
+    EXPECT_EQ(world.at(1).shards->numbers().redirected, redirected + 1) << "it did arrive";
+    EXPECT_TRUE(put_one(3));
+    EXPECT_EQ(world.seen.numbers_of("a"), (std::vector<std::int64_t>{0, 2, 3}));
+}
+
 TEST(sharding_nodes, an_old_view_is_looked_after) {
     auto failures = std::vector<error>{};
     auto world = houses{3};
