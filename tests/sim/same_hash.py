@@ -15,7 +15,7 @@ import pathlib
 import subprocess
 import sys
 
-WORKLOADS = ("kv", "remoting", "remoting_impatient", "remoting_corrupted", "cache")
+WORKLOADS = ("kv", "remoting", "remoting_impatient", "remoting_corrupted", "sharding", "cache")
 
 
 def hashes(program, workload, first, seeds):

@@ -7,6 +7,7 @@
 #include "kv.hpp"
 #include "protocol.hpp"
 #include "remoting.hpp"
+#include "sharding.hpp"
 
 namespace cohort::sim {
 namespace {
@@ -72,6 +73,27 @@ named_workload cluster_named() {
             .must = cluster_workload::must()};
 }
 
+named_workload sharding_named() {
+    auto limits = schedule_limits{};
+    limits.nodes_min = 2;
+    limits.nodes_max = 4;
+    limits.length = std::chrono::seconds{20};
+    limits.operations_max = 800;
+    limits.operation_kinds = sharding_workload::operation_kinds;
+    limits.keys = 1 << 16;
+    // What keeps messages on their way. Nodes that die are what `cache` is for.
+    limits.kinds =
+        only({fault_kind::cut, fault_kind::cut_one_way, fault_kind::isolate, fault_kind::split,
+              fault_kind::reset, fault_kind::slow_link, fault_kind::tail, fault_kind::throttle,
+              fault_kind::stop, fault_kind::stop_inside, fault_kind::slow_cpu});
+    return {.name = "sharding",
+            .limits = limits,
+            .make = [](std::string_view bug) -> std::optional<workload_maker> {
+                return plant(bug) ? std::optional{make_sharding()} : std::nullopt;
+            },
+            .must = sharding_workload::must()};
+}
+
 named_workload protocol_named(std::string_view name, protocol_flavour how) {
     return {.name = name,
             .limits = protocol_limits(how),
@@ -107,6 +129,7 @@ const std::vector<named_workload>& all_workloads() {
         remoting_named("remoting_corrupted", remoting_workload::flavour::corrupted),
         remoting_named("remoting_impatient", remoting_workload::flavour::impatient),
         cluster_named(),
+        sharding_named(),
         {.name = "cache",
          .limits = cache_limits(),
          .make = {},
