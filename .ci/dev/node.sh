@@ -72,19 +72,22 @@ node_import_once() {
     rm -f "$catalogue"
 }
 
+# Starts those that do not run.
 node_start() {
     local cache=$1 one seeds=
     for one in $(node_numbers); do
-        if node_port_open "$one"; then
+        if ! node_pid "$one" >/dev/null && node_port_open "$one"; then
             die "port $(node_port "$one") is in use by another process: stop it first (ss -ltnp shows which one)"
         fi
         seeds+=${seeds:+,}$node_host:$((2551 + one))
     done
-    say "Starting $node_count nodes"
+    say "Starting $((node_count - $(node_pids | wc -l))) nodes"
     trap 'echo; node_stop; exit 130' INT TERM
     for one in $(node_numbers); do
-        # Sessions of their own: Ctrl-C reaches this script only, which then stops the nodes in order.
-        COHORT_CLUSTER_SEED_NODES=$seeds setsid "$cache" --origin "sqlite:$node_database" --node.name "node-$one" \
+        node_pid "$one" >/dev/null && continue
+        # Sessions of their own: Ctrl-C reaches this script only, which then stops the nodes in order. What this
+        # script is told by its environment is not for them.
+        COHORT_CLUSTER_SEED_NODES=$seeds setsid env -u COHORT_JOBS -u COHORT_ROOTS "$cache" --origin "sqlite:$node_database" --node.name "node-$one" \
             --http.port "$(node_port "$one")" --admin.port $((9100 + one)) --remoting.port $((2551 + one)) \
             --cores 1 >"$(node_log "$one")" 2>&1 </dev/null &
         echo $! >"$(node_pid_file "$one")"
@@ -136,8 +139,6 @@ node_run() {
         say "The nodes already run"
         node_tell_how "./dev stop"
         return
-    elif ((${#pids[@]} > 0)); then
-        die "only ${#pids[@]} of $node_count nodes run: ./dev stop first"
     fi
     need build run
     configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=OFF

@@ -97,6 +97,11 @@ consteval bool check_actor_parameters() {
             std::is_convertible_v<std::remove_cvref_t<first>*, context_base*>,
             "an actor is a free function whose first parameter is its context: a lambda's or "
             "an object's state does not live in the coroutine's frame");
+        if constexpr (std::is_convertible_v<std::remove_cvref_t<first>*, context_base*>) {
+            static_assert(std::is_convertible_v<std::remove_cvref_t<first>*, context<P>*>,
+                          "an actor that returns behavior<P> takes a context<P> of the same "
+                          "protocol: what it receives is what its ref lets others send");
+        }
         static_assert((!std::is_reference_v<Args> && ...),
                       "an actor takes its parameters by value: a reference dangles after the first "
                       "co_await");

@@ -119,8 +119,8 @@ public:
         detail::unwatch(this_core(), *cell_, target.where());
     }
 
-    [[nodiscard]] sleep_for sleep(duration length) const noexcept { return sleep_for{length}; }
-    [[nodiscard]] cohort::yield yield() const noexcept { return {}; }
+    sleep_for sleep(duration length) const noexcept { return sleep_for{length}; }
+    cohort::yield yield() const noexcept { return {}; }
 
     /// Runs a task beside the actor's own coroutine, interleaved at their awaits. It ends with the
     /// actor; an exception that leaves it fails the actor.
@@ -184,7 +184,8 @@ protected:
 }  // namespace detail
 
 template <class P>
-class [[nodiscard]] receive_operation : public detail::receive_awaiter {
+class [[nodiscard("it waits for nothing before it is awaited: write co_await")]] receive_operation
+    : public detail::receive_awaiter {
 public:
     using receive_awaiter::receive_awaiter;
     received<P> await_resume() noexcept { return received<P>{take()}; }
@@ -192,7 +193,9 @@ public:
 
 /// Waits for the next message, or until a length of time has passed.
 template <class P>
-class [[nodiscard]] timed_receive_operation : public detail::receive_awaiter {
+class [[nodiscard(
+    "it waits for nothing before it is awaited: write co_await")]] timed_receive_operation
+    : public detail::receive_awaiter {
 public:
     timed_receive_operation(cell& actor, duration length) noexcept
         : receive_awaiter{actor}, length_{length}, timer_{*this, &fire} {}
@@ -243,11 +246,9 @@ public:
     /// stopped.
     ///
     /// Cancellation: loses no message.
-    [[nodiscard]] receive_operation<P> receive() const noexcept {
-        return receive_operation<P>{*cell_};
-    }
+    receive_operation<P> receive() const noexcept { return receive_operation<P>{*cell_}; }
     /// The same, at most for `length`; nothing when it passed.
-    [[nodiscard]] timed_receive_operation<P> receive_for(duration length) const noexcept {
+    timed_receive_operation<P> receive_for(duration length) const noexcept {
         return {*cell_, length};
     }
 };

@@ -77,7 +77,8 @@ public:
     /// Cancellation: dropping the awaiter gives the answer up; the callee may still run the
     ///               request.
     template <class M, class... Args>
-    [[nodiscard]] auto ask(ask_deadline until, Args&&... fields) const {
+    [[nodiscard("the answer is taken with co_await")]] auto ask(ask_deadline until,
+                                                                Args&&... fields) const {
         detail::check_ask<P, M>();
         if constexpr (detail::lists<P, M> && has_reply<M>) {
             return ask_operation<M>{where_, until.value, std::forward<Args>(fields)...};
@@ -98,14 +99,16 @@ public:
     /// Errors: `terminated`.
     /// Cancellation: dropping the awaiter takes the message back, unless it has arrived already.
     template <class M, class... Args>
-    [[nodiscard]] auto send(Args&&... fields) const {
+    [[nodiscard("it is waited for with co_await, and may fail; tell does not wait")]] auto send(
+        Args&&... fields) const {
         detail::check_tell<P, M>();
         if constexpr (detail::lists<P, M>) {
             return send_operation<M>{where_, M{std::forward<Args>(fields)...}};
         }
     }
     template <class M>
-    [[nodiscard]] auto send(M&& content) const {
+    [[nodiscard("it is waited for with co_await, and may fail; tell does not wait")]] auto send(
+        M&& content) const {
         return send<std::remove_cvref_t<M>, M>(std::forward<M>(content));
     }
 

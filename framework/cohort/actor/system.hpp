@@ -129,6 +129,14 @@ public:
     template <class M, class P, class... Args>
     [[nodiscard]] std::future<result<reply_value<M>>> ask(const ref<P>& target, duration within,
                                                           Args&&... fields);
+    /// An ask without a deadline: refused.
+    template <class M, class P, class... Args>
+        requires(!detail::begins_with_deadline<Args...>)
+    void ask(const ref<P>&, Args&&...) {
+        static_assert(!std::is_same_v<M, M>,
+                      "an ask names its target and then its deadline: node.ask<get>(target, 5s, "
+                      "...)");
+    }
 
     /// Starts cores and extensions. Errors: the first extension's that could not start.
     [[nodiscard]] result<void> start();

@@ -17,7 +17,7 @@
 namespace cohort {
 
 /// Waits until `length` has passed, at least; 1 ms is the resolution.
-class [[nodiscard]] sleep_for {
+class [[nodiscard("it waits for nothing before it is awaited: write co_await")]] sleep_for {
 public:
     explicit sleep_for(duration length) noexcept : length_{length}, timer_{*this, &fire} {}
     ~sleep_for() {
@@ -48,7 +48,7 @@ private:
 };
 
 /// Lets everything else that is ready on this core run first.
-struct [[nodiscard]] yield {
+struct [[nodiscard("it does nothing before it is awaited: write co_await")]] yield {
     bool await_ready() const noexcept { return false; }
     void await_suspend(std::coroutine_handle<> here) const noexcept {
         auto& line = suspend_current(here, run_state::running);

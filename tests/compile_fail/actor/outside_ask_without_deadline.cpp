@@ -1,0 +1,3 @@
+#include "vocabulary.hpp"
+
+void refused(cohort::system& node, cohort::ref<shelf> target) { node.ask<get>(target, 5); }
