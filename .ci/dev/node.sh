@@ -72,7 +72,9 @@ node_import_once() {
     rm -f "$catalogue"
 }
 
-# Starts those that do not run.
+node_started=()
+
+# Starts those that do not run; what fails on the way stops these and no others.
 node_start() {
     local cache=$1 one seeds=
     for one in $(node_numbers); do
@@ -82,7 +84,7 @@ node_start() {
         seeds+=${seeds:+,}$node_host:$((2551 + one))
     done
     say "Starting $((node_count - $(node_pids | wc -l))) nodes"
-    trap 'echo; node_stop; exit 130' INT TERM
+    trap 'echo; node_stop_started; exit 130' INT TERM
     for one in $(node_numbers); do
         node_pid "$one" >/dev/null && continue
         # Sessions of their own: Ctrl-C reaches this script only, which then stops the nodes in order. What this
@@ -91,6 +93,7 @@ node_start() {
             --http.port "$(node_port "$one")" --admin.port $((9100 + one)) --remoting.port $((2551 + one)) \
             --cores 1 >"$(node_log "$one")" 2>&1 </dev/null &
         echo $! >"$(node_pid_file "$one")"
+        node_started+=($!)
     done
     for one in $(node_numbers); do
         node_wait_ready "$one"
@@ -103,15 +106,23 @@ node_wait_ready() {
     for _ in $(seq 600); do
         if ! kill -0 "$pid" 2>/dev/null; then
             node_log_tail "$one"
-            node_stop >/dev/null
+            node_stop_started
             die "node-$one ended before it was ready"
         fi
         node_healthy "$one" && return
         sleep 0.1
     done
     node_log_tail "$one"
-    node_stop >/dev/null
+    node_stop_started
     die "node-$one was not ready within 60 seconds"
+}
+
+node_stop_started() {
+    local pid
+    kill -TERM "${node_started[@]}" 2>/dev/null || true
+    for pid in "${node_started[@]}"; do
+        node_wait_gone "$pid"
+    done
 }
 
 node_tell_how() {
@@ -140,6 +151,8 @@ node_run() {
         node_tell_how "./dev stop"
         return
     fi
+    # Nodes of an earlier start are not this script's to wait for: what joins them is left running too.
+    ((${#pids[@]} == 0)) || detach=yes
     need build run
     configure release -DCOHORT_BUILD_APPS=ON -DCOHORT_BUILD_TESTS=OFF -DCOHORT_BUILD_BENCH=OFF
     build release cohort-cache

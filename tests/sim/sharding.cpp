@@ -65,11 +65,12 @@ struct sharding_programs {
     static behavior<silent> insist(context<silent> self, sharding_workload* whole, diaries all,
                                    std::string who) {
         for (const auto& key : whole->keys_) {
-            auto before = whole->book_.done.size();
-            while (whole->book_.done.size() == before) {
-                co_await put_one(all, key, who, 10s, &whole->book_);
+            auto& book = whole->book_;
+            auto name = who + ">" + key;
+            do {
+                co_await put_one(all, key, who, 10s, &book);
                 co_await self.sleep(10ms);
-            }
+            } while (!book.done.contains({name, book.sent[name]}));
         }
         --whole->waiting_for_life_;
     }

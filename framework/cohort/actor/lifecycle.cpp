@@ -299,7 +299,7 @@ void terminate(core& here, cell& actor, bool escalates) noexcept {
         auto last_words = std::move(actor.cold->on_exit);
         last_words(actor.cold->reason);
     }
-    drain_mailbox(here, actor);
+    destroy_ending([&] { drain_mailbox(here, actor); });
     detail::tell_watchers(here, actor);
     auto* parent = unlink_child(here, actor);
     COHORT_ASSERT(actor.cold->children == 0 && actor.cold->tasks == nullptr,
@@ -386,7 +386,7 @@ void finish_plain(core& here, cell& actor) noexcept {
         finish_later(here, actor);
         return;
     }
-    drain_mailbox(here, actor);
+    destroy_ending([&] { drain_mailbox(here, actor); });
     here.release_cell(actor);
     if (parent != nullptr && (parent->main.flags & fiber::stopping) != 0) {
         finish_later(here, *parent);

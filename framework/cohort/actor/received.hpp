@@ -69,7 +69,8 @@ private:
 };
 
 /// One message as an actor took it from its mailbox. A request that is dropped without an answer is
-/// answered `errc::no_reply`, or `errc::terminated` when its actor fails or is stopped.
+/// answered `errc::no_reply`, or `errc::terminated` when its actor fails or is stopped (or while an
+/// exception passes).
 template <class P>
 class received {
 public:

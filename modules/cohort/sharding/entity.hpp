@@ -78,7 +78,8 @@ public:
     /// message, there is none, and it has no tasks and no children.
     ///
     /// A request may be answered by it meanwhile, wherever it comes from, and is then not seen by
-    /// the entity. Its type says how:
+    /// the entity; never before what the same sender sent to the key earlier, but perhaps before
+    /// what came by the entity's own ref. Its type says how; if that throws, the entity is asked:
     ///
     ///     struct get {
     ///         using reply = result<item>;

@@ -39,6 +39,17 @@ public:
         }
     }
 
+    // An answer that is there already does not suspend, but counts: who asks in a loop ends its
+    // slice.
+    bool await_ready() const noexcept { return this->ended() && this_core().take_budget(); }
+    void await_suspend(std::coroutine_handle<> here) {
+        if (this->ended()) {
+            this_core().make_ready(suspend_current(here, run_state::blocked));
+        } else {
+            pending_ask<reply_value<M>>::await_suspend(here);
+        }
+    }
+
 private:
     struct request {
         space_base* space;

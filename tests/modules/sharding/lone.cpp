@@ -26,7 +26,26 @@ struct work_aside {
     std::int64_t milliseconds = 0;
 };
 struct hide {};
-using counter_protocol = protocol<add, leave_now, fail_now, linger, whoami, work_aside, hide>;
+/// Answered by what is shown, which is the sum; -1 when the entity had to be asked.
+struct shown_sum {
+    using reply = result<std::int64_t>;
+    using shown = std::int64_t;
+    [[nodiscard]] reply answer(const std::int64_t& sum) const {
+        if (sum == 666) {
+            throw std::runtime_error{"planned"};
+        }
+        return sum;
+    }
+};
+struct shown_text {
+    using reply = result<std::int64_t>;
+    using shown = std::string;
+    [[nodiscard]] reply answer(const std::string& text) const {
+        return static_cast<std::int64_t>(text.size());
+    }
+};
+using counter_protocol =
+    protocol<add, leave_now, fail_now, linger, whoami, work_aside, hide, shown_sum, shown_text>;
 
 struct lives {
     std::map<std::string, int> running;
@@ -71,6 +90,10 @@ behavior<counter_protocol> count(entity_context<counter_protocol> self, lives* a
                         std::to_string(self.epoch()));
         } else if (auto beside = message.get_if<work_aside>()) {
             self.start(sleep_aside(beside->milliseconds));
+        } else if (auto sum_asked = message.get_if<shown_sum>()) {
+            sum_asked.reply(-1);
+        } else if (auto text_asked = message.get_if<shown_text>()) {
+            text_asked.reply(-1);
         } else if (message.get_if<hide>()) {
             self.unpublish();
         } else if (message.get_if<fail_now>()) {
@@ -140,6 +163,52 @@ TEST(sharding, starts_an_entity_with_the_first_message_for_its_key) {
         EXPECT_TRUE(house.alive.running.empty());
         EXPECT_TRUE(house.sim.leaks().empty());
     }
+}
+
+behavior<silent> ask_what_is_shown(context<silent>, sharded<counter_protocol> all) {
+    all["k"].tell(add{5});
+    auto first = co_await all["k"].ask<shown_sum>(1s);
+    EXPECT_EQ(*first, -1) << "something was on its way";
+    auto shown = co_await all["k"].ask<shown_sum>(1s);
+    EXPECT_EQ(*shown, 5);
+    auto of_another_type = co_await all["k"].ask<shown_text>(1s);
+    EXPECT_EQ(*of_another_type, -1);
+    all["k"].tell(add{661});
+    co_await sleep_for{10ms};
+    auto thrown = co_await all["k"].ask<shown_sum>(1s);
+    EXPECT_EQ(*thrown, -1) << "the entity is asked what could not be answered";
+}
+
+TEST(sharding, answers_by_what_is_shown_if_it_can) {
+    for (unsigned cores : {1U, 3U}) {
+        auto house = lone_house{{}, cores};
+        house.run(ask_what_is_shown, *house.all);
+        EXPECT_EQ(house.alive.started, 1);
+    }
+}
+
+behavior<silent> poll(context<silent>, sharded<counter_protocol> all) {
+    auto sum = co_await all["k"].ask<add>(1s, 1);
+    while (*sum < 10) {
+        sum = co_await all["k"].ask<shown_sum>(1s);
+        if (!sum) {
+            break;
+        }
+    }
+    EXPECT_TRUE(sum);
+}
+
+behavior<silent> add_later(context<silent>, sharded<counter_protocol> all) {
+    for (int turns = 0; turns < 100; ++turns) {
+        co_await yield{};
+    }
+    all["k"].tell(add{9});
+}
+
+TEST(sharding, who_asks_in_a_loop_lets_others_run) {
+    auto house = lone_house{};
+    static_cast<void>(house.node->system().spawn_on(0, add_later, *house.all));
+    house.run(poll, *house.all);
 }
 
 behavior<silent> let_it_leave(context<silent>, sharded<counter_protocol> all) {

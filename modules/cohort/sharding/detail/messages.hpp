@@ -90,16 +90,24 @@ concept answered_by_shown = requires(const M& message, const typename M::shown& 
 };
 
 /// Answers a request without its entity, if that is at rest and shows what the answer is made of.
+/// What cannot be answered so goes to the entity, which then fails alone.
 template <class M>
 bool answer_by_shown(desk& at, std::uint32_t shard, std::string_view key,
-                     const request_header* header, const M& message) {
-    if constexpr (answered_by_shown<M>) {
+                     const request_header* header, const M& message) noexcept {
+    if constexpr (requires { typename M::shown; }) {
+        static_assert(answered_by_shown<M>,
+                      "a message with `shown` has `reply answer(const shown&) const`");
         const auto* place = header != nullptr ? at.at_rest(shard, key) : nullptr;
         const auto* value =
-            place != nullptr ? place->published.template get<typename M::shown>() : nullptr;
+            place != nullptr ? place->published.template get_if<typename M::shown>() : nullptr;
         if (value != nullptr) {
-            reply_to<typename M::reply>{header->reply}(message.answer(*value));
-            return true;
+            try {
+                typename M::reply out = message.answer(*value);
+                reply_to<typename M::reply>{header->reply}(std::move(out));
+                return true;
+            } catch (...) {
+                return false;
+            }
         }
     }
     return false;

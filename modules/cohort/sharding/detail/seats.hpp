@@ -68,11 +68,14 @@ public:
     /// Null when there is none.
     template <class T>
     [[nodiscard]] const T* get() const noexcept {
-        if (destroy_ == nullptr) {
-            return nullptr;
-        }
-        COHORT_ASSERT(destroy_ == &destroy<T>, "S-9: a value is read as what was published");
-        return std::launder(reinterpret_cast<const T*>(place_));
+        COHORT_ASSERT(destroy_ == nullptr || destroy_ == &destroy<T>,
+                      "S-9: a value is read as what was published");
+        return get_if<T>();
+    }
+    /// Null also when there is one of another type.
+    template <class T>
+    [[nodiscard]] const T* get_if() const noexcept {
+        return destroy_ == &destroy<T> ? std::launder(reinterpret_cast<const T*>(place_)) : nullptr;
     }
 
 private:
