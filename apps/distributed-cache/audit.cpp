@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <cohort/runtime/json_text.hpp>
+
 namespace cohort {
 namespace {
 
@@ -15,21 +17,6 @@ constexpr std::string_view name_of(audit_row::kind what) {
             return "erase";
     }
     return "unknown";
-}
-
-std::string json_text(std::string_view text) {
-    auto line = std::string{"\""};
-    for (auto letter : text) {
-        if (letter == '"' || letter == '\\') {
-            line += '\\';
-            line += letter;
-        } else if (static_cast<unsigned char>(letter) < ' ') {
-            line += fmt::format("\\u{:04x}", static_cast<unsigned char>(letter));
-        } else {
-            line += letter;
-        }
-    }
-    return line + '"';
 }
 
 }  // namespace

@@ -10,7 +10,7 @@
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
 
-#include <cohort/runtime/detail/utf8.hpp>
+#include <cohort/runtime/json_text.hpp>
 
 namespace cohort {
 namespace {
@@ -36,51 +36,6 @@ void append_time(std::string& line, wall_time at) {
         static_cast<int>(us / 3'600'000'000), static_cast<int>(us / 60'000'000 % 60),
         static_cast<int>(us / 1'000'000 % 60), static_cast<int>(us % 1'000'000));
     line.append(text, static_cast<std::size_t>(size));
-}
-
-/// JSON's escapes, which logfmt's readers understand as well. C1 controls are escaped too, because
-/// terminals obey them.
-void append_escaped(std::string& line, std::string_view text, std::size_t bytes_max) {
-    auto escape = [&](unsigned code) {
-        char digits[8];
-        line.append(digits, static_cast<std::size_t>(
-                                std::snprintf(digits, sizeof digits, "\\u%04x", code)));
-    };
-    auto used = std::size_t{0};
-    while (used < text.size()) {
-        auto length = detail::utf8_length(text.substr(used));
-        auto character = text.substr(used, std::max<std::size_t>(length, 1));
-        if (used + character.size() > bytes_max) {
-            line += "...";
-            return;
-        }
-        used += character.size();
-        auto first = static_cast<unsigned char>(character.front());
-        if (length == 0) {
-            line += detail::utf8_replacement;
-        } else if (first == '"' || first == '\\') {
-            line += '\\';
-            line += static_cast<char>(first);
-        } else if (first == '\n') {
-            line += "\\n";
-        } else if (first == '\r') {
-            line += "\\r";
-        } else if (first == '\t') {
-            line += "\\t";
-        } else if (first < 0x20 || first == 0x7f) {
-            escape(first);
-        } else if (first == 0xc2 && static_cast<unsigned char>(character[1]) < 0xa0) {
-            escape(static_cast<unsigned char>(character[1]));
-        } else {
-            line += character;
-        }
-    }
-}
-
-void append_quoted(std::string& line, std::string_view text, std::size_t bytes_max) {
-    line += '"';
-    append_escaped(line, text, bytes_max);
-    line += '"';
 }
 
 bool is_plain(std::string_view text) {
@@ -112,17 +67,17 @@ void append_value(std::string& line, log_format format, const log_field::value_t
                 if (format == log_format::logfmt && held.size() <= bytes_max && is_plain(held)) {
                     line += held;
                 } else {
-                    append_quoted(line, held, bytes_max);
+                    append_json_text(line, held, bytes_max);
                 }
             } else if constexpr (std::same_as<T, double>) {
                 if (std::isfinite(held)) {
                     append_number(line, held);
                 } else {  // JSON has no such numbers
-                    append_quoted(line,
-                                  std::isnan(held) ? "nan"
-                                  : held > 0       ? "inf"
-                                                   : "-inf",
-                                  bytes_max);
+                    append_json_text(line,
+                                     std::isnan(held) ? "nan"
+                                     : held > 0       ? "inf"
+                                                      : "-inf",
+                                     bytes_max);
                 }
             } else {
                 append_number(line, held);

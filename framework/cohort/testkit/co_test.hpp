@@ -58,4 +58,13 @@ inline void run_co_test(test_body body) {
         co_return;                                      \
     }
 #define CO_ASSERT_FALSE(condition) CO_ASSERT_TRUE(!(condition))
-#define CO_ASSERT_EQ(left, right) CO_ASSERT_TRUE((left) == (right))
+#define CO_ASSERT_EQ(left, right)                                 \
+    {                                                             \
+        auto&& co_left = left;                                    \
+        auto&& co_right = right;                                  \
+        bool co_equal = co_left == co_right;                      \
+        if (!co_equal) {                                          \
+            EXPECT_EQ(co_left, co_right) << #left " and " #right; \
+            co_return;                                            \
+        }                                                         \
+    }

@@ -7,6 +7,7 @@
 #include <set>
 
 #include <cohort/runtime/handle.hpp>
+#include <cohort/runtime/json_text.hpp>
 #include <cohort/task/combinators.hpp>
 #include <cohort/task/wake_signal.hpp>
 
@@ -55,25 +56,7 @@ namespace {
 constexpr duration heartbeat = std::chrono::seconds{15};
 constexpr std::string_view json_type = "application/json";
 
-std::string json_text(std::string_view text) {
-    auto out = std::string{"\""};
-    for (char each : text) {
-        auto byte = static_cast<unsigned char>(each);
-        if (each == '"' || each == '\\') {
-            out += '\\';
-            out += each;
-        } else if (byte < 0x20) {
-            auto escaped = std::array<char, 8>{};
-            std::snprintf(escaped.data(), escaped.size(), "\\u%04x", byte);
-            out += escaped.data();
-        } else {
-            out += each;
-        }
-    }
-    return out + "\"";
-}
-
-std::string json_text(node_uid uid) {
+std::string uid_text(node_uid uid) {
     auto text = std::array<char, 40>{};
     std::snprintf(text.data(), text.size(), "\"%016llx%016llx\"",
                   static_cast<unsigned long long>(uid.high),
@@ -93,16 +76,16 @@ std::string list(const Items& items, Show show) {
 std::string show(const member& who, const view& in) {
     bool votes = std::any_of(in.voters.begin(), in.voters.end(),
                              [&](const voter& seat) { return seat.uid == who.uid; });
-    return "{\"uid\":" + json_text(who.uid) + ",\"address\":" + json_text(who.address.text()) +
+    return "{\"uid\":" + uid_text(who.uid) + ",\"address\":" + json_text(who.address.text()) +
            ",\"phase\":" + json_text(name(who.phase)) + ",\"votes\":" + (votes ? "true" : "false") +
            ",\"roles\":" + list(who.roles, [](const auto& role) { return json_text(role); }) +
            ",\"build\":" + json_text(who.build) + "}";
 }
 
 std::string show_view(const view_ptr& now, node_uid self, node_standing standing) {
-    auto out = "{\"self\":" + json_text(self) + ",\"standing\":" + json_text(name(standing));
+    auto out = "{\"self\":" + uid_text(self) + ",\"standing\":" + json_text(name(standing));
     if (now != nullptr) {
-        out += ",\"cluster\":" + json_text(now->cluster_id) +
+        out += ",\"cluster\":" + uid_text(now->cluster_id) +
                ",\"epoch\":" + std::to_string(now->epoch) +
                ",\"config\":" + std::to_string(now->config) +
                ",\"seats\":" + std::to_string(now->voters.size()) + ",\"members\":" +
@@ -117,7 +100,7 @@ std::string show_changes(const view* before, const view& now) {
            list(changes,
                 [](const member_change& each) {
                     return "{\"what\":" + json_text(name(each.what)) +
-                           ",\"uid\":" + json_text(each.who.uid) +
+                           ",\"uid\":" + uid_text(each.who.uid) +
                            ",\"address\":" + json_text(each.who.address.text()) + "}";
                 }) +
            ",\"moving\":" +

@@ -17,7 +17,7 @@ audit_row row(std::uint64_t seq, std::uint32_t shard, std::uint64_t epoch, std::
 TEST(audit_line, is_json_whatever_the_key_and_the_writer_are) {
     EXPECT_EQ(audit_line(row(3, 1, 2, "a\"\n\\")),
               R"({"seq":3,"kind":"store","space":"cache","shard":1,"epoch":2,"key":"6b00ff",)"
-              R"("version":7,"writer":"a\"\u000a\\"})");
+              R"("version":7,"writer":"a\"\n\\"})");
 }
 
 TEST(audit_judge, finds_nothing_where_epochs_rise_shard_by_shard) {

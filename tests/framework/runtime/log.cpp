@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cohort/runtime/detail/utf8.hpp>
+#include <cohort/runtime/json_text.hpp>
 
 namespace cohort {
 namespace {
@@ -27,6 +28,13 @@ std::string line(log_format format, std::string_view message,
 std::string logfmt(std::string_view message, std::initializer_list<log_field> fields = {}) {
     return line(log_format::logfmt, message, fields)
         .substr(std::string{"ts=2026-11-22T05:16:07.008009Z "}.size());
+}
+
+TEST(json_text, is_valid_json_whatever_it_is_made_of) {
+    EXPECT_EQ(json_text("plain"), "\"plain\"");
+    EXPECT_EQ(json_text("a \"word\"\\\n\x01\x7f"), R"("a \"word\"\\\n\u0001\u007f")");
+    EXPECT_EQ(json_text("caf\xc3\xa9 \xc2\x85"), "\"caf\xc3\xa9 \\u0085\"");
+    EXPECT_EQ(json_text("broken \xff\xc3"), "\"broken \xef\xbf\xbd\xef\xbf\xbd\"");
 }
 
 TEST(log, writes_logfmt) {
