@@ -5,6 +5,9 @@
 //     raw_wire serve PORT
 //     raw_wire rpc HOST PORT IN_FLIGHT SECONDS    echoes, each answered by one frame
 //     raw_wire tell HOST PORT SECONDS             frames that are only counted
+//
+// With `--certs FOLDER` behind them, one that `./dev certs server client` made, under TLS 1.3: what
+// OpenSSL leaves of the same rates. Nobody's certificate is looked at.
 
 #include <algorithm>
 #include <arpa/inet.h>
@@ -14,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <netinet/tcp.h>
 #include <string>
 #include <string_view>
@@ -22,6 +26,9 @@
 #include <thread>
 #include <unistd.h>
 #include <vector>
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
 
 namespace {
 
@@ -37,6 +44,70 @@ enum kind : char { echo = 'e', count = 'c', query = 'q' };
     std::exit(1);
 }
 
+[[noreturn]] void fail_tls(const char* what) {
+    std::fprintf(stderr, "%s: %s\n", what, ERR_reason_error_string(ERR_peek_error()));
+    std::exit(1);
+}
+
+SSL_CTX* tls_context(const std::string& certs, bool serves) {
+    auto* context = SSL_CTX_new(TLS_method());
+    const auto name = certs + (serves ? "/server" : "/client");
+    if (context == nullptr || SSL_CTX_set_min_proto_version(context, TLS1_3_VERSION) != 1 ||
+        SSL_CTX_set_ciphersuites(context, "TLS_AES_128_GCM_SHA256") != 1 ||
+        SSL_CTX_use_certificate_file(context, (name + ".pem").c_str(), SSL_FILETYPE_PEM) != 1 ||
+        SSL_CTX_use_PrivateKey_file(context, (name + "-key.pem").c_str(), SSL_FILETYPE_PEM) != 1) {
+        fail_tls("certificate");
+    }
+    SSL_CTX_set_num_tickets(context, 0);
+    return context;
+}
+
+// A connected socket, with TLS over it where there is a context.
+class wire {
+public:
+    wire(int socket, SSL_CTX* context, bool serves) : socket_{socket} {
+        const int on = 1;
+        ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+        if (context != nullptr) {
+            tls_.reset(SSL_new(context));
+            SSL_set_fd(tls_.get(), socket);
+            if ((serves ? SSL_accept(tls_.get()) : SSL_connect(tls_.get())) != 1) {
+                fail_tls("handshake");
+            }
+        }
+    }
+    wire(const wire&) = delete;
+    wire& operator=(const wire&) = delete;
+    ~wire() {
+        tls_.reset();
+        ::close(socket_);
+    }
+
+    void send_all(std::string_view bytes) {
+        while (!bytes.empty()) {
+            const auto sent = tls_ ? SSL_write(tls_.get(), bytes.data(), bytes_of(bytes.size()))
+                                   : ::send(socket_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
+            if (sent <= 0) {
+                fail("send");
+            }
+            bytes.remove_prefix(static_cast<std::size_t>(sent));
+        }
+    }
+
+    std::ptrdiff_t receive(char* to, std::size_t size) {
+        return tls_ ? SSL_read(tls_.get(), to, bytes_of(size)) : ::recv(socket_, to, size, 0);
+    }
+
+private:
+    static int bytes_of(std::size_t size) { return static_cast<int>(size); }
+    struct freed {
+        void operator()(SSL* tls) const { SSL_free(tls); }
+    };
+
+    int socket_;
+    std::unique_ptr<SSL, freed> tls_;
+};
+
 int connected(const char* host, const char* port) {
     auto address = sockaddr_in{};
     address.sin_family = AF_INET;
@@ -46,19 +117,7 @@ int connected(const char* host, const char* port) {
     if (::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
         fail("connect");
     }
-    const int on = 1;
-    ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     return socket;
-}
-
-void send_all(int socket, std::string_view bytes) {
-    while (!bytes.empty()) {
-        const auto sent = ::send(socket, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-        if (sent <= 0) {
-            fail("send");
-        }
-        bytes.remove_prefix(static_cast<std::size_t>(sent));
-    }
 }
 
 void append_frame(std::string& to, kind what, std::uint64_t value) {
@@ -73,11 +132,11 @@ void append_frame(std::string& to, kind what, std::uint64_t value) {
 // Calls `take(frame)` for each whole frame that one read brings; false at the end.
 class frames {
 public:
-    explicit frames(int socket) : socket_{socket}, buffer_(read_bytes) {}
+    explicit frames(wire& from) : from_{from}, buffer_(read_bytes) {}
 
     template <class Take>
     bool read(Take take) {
-        const auto got = ::recv(socket_, buffer_.data() + end_, buffer_.size() - end_, 0);
+        const auto got = from_.receive(buffer_.data() + end_, buffer_.size() - end_);
         if (got <= 0) {
             return false;
         }
@@ -93,13 +152,14 @@ public:
     }
 
 private:
-    int socket_;
+    wire& from_;
     std::vector<char> buffer_;
     std::size_t end_ = 0;
 };
 
-void serve_one(int socket) {
-    auto input = frames{socket};
+void serve_one(int socket, SSL_CTX* context) {
+    auto peer = wire{socket, context, true};
+    auto input = frames{peer};
     auto output = std::string{};
     std::uint64_t counted = 0;
     while (input.read([&](std::string_view frame) {
@@ -112,14 +172,13 @@ void serve_one(int socket) {
         }
     })) {
         if (!output.empty()) {
-            send_all(socket, output);
+            peer.send_all(output);
             output.clear();
         }
     }
-    ::close(socket);
 }
 
-void serve(const char* port) {
+void serve(const char* port, SSL_CTX* context) {
     const int listener = ::socket(AF_INET, SOCK_STREAM, 0);
     const int on = 1;
     ::setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
@@ -132,8 +191,7 @@ void serve(const char* port) {
     }
     for (;;) {
         const int socket = ::accept(listener, nullptr, nullptr);
-        ::setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-        std::thread{serve_one, socket}.detach();
+        std::thread{serve_one, socket, context}.detach();
     }
 }
 
@@ -158,8 +216,8 @@ void report(const char* row, std::uint64_t done, double seconds, double p50, dou
         cpu_seconds() * 1e6 / static_cast<double>(done), p50, p99);
 }
 
-void rpc(int socket, std::size_t in_flight, double seconds) {
-    auto input = frames{socket};
+void rpc(wire& server, std::size_t in_flight, double seconds) {
+    auto input = frames{server};
     auto output = std::string{};
     auto sent = std::vector<clock_type::time_point>(in_flight, clock_type::now());
     auto times = std::vector<double>{};
@@ -169,7 +227,7 @@ void rpc(int socket, std::size_t in_flight, double seconds) {
     const auto start = clock_type::now();
     std::uint64_t done = 0;
     while (seconds_since(start) < seconds) {
-        send_all(socket, output);
+        server.send_all(output);
         output.clear();
         auto now = clock_type::time_point{};
         input.read([&](std::string_view frame) {
@@ -191,7 +249,7 @@ void rpc(int socket, std::size_t in_flight, double seconds) {
     report("rpc", done, spent, times[times.size() / 2], times[times.size() * 99 / 100]);
 }
 
-void tell(int socket, double seconds) {
+void tell(wire& server, double seconds) {
     auto output = std::string{};
     for (std::size_t index = 0; index < batch; ++index) {
         append_frame(output, count, index);
@@ -199,14 +257,14 @@ void tell(int socket, double seconds) {
     const auto start = clock_type::now();
     std::uint64_t sent = 0;
     while (seconds_since(start) < seconds) {
-        send_all(socket, output);
+        server.send_all(output);
         sent += batch;
     }
     auto last = std::string{};
     append_frame(last, query, 0);
-    send_all(socket, last);
+    server.send_all(last);
     std::uint64_t counted = 0;
-    auto input = frames{socket};
+    auto input = frames{server};
     input.read(
         [&](std::string_view frame) { std::memcpy(&counted, frame.data() + 1, sizeof counted); });
     if (counted != sent) {
@@ -222,17 +280,23 @@ void tell(int socket, double seconds) {
 int main(int argc, char** argv) {
     std::signal(SIGPIPE, SIG_IGN);
     const auto mode = std::string_view{argc > 1 ? argv[1] : ""};
+    SSL_CTX* context = nullptr;
+    if (argc > 3 && std::string_view{argv[argc - 2]} == "--certs") {
+        context = tls_context(argv[argc - 1], mode == "serve");
+        argc -= 2;
+    }
     if (mode == "serve" && argc == 3) {
-        serve(argv[2]);
+        serve(argv[2], context);
     } else if (mode == "rpc" && argc == 6) {
-        rpc(connected(argv[2], argv[3]), static_cast<std::size_t>(std::atoi(argv[4])),
-            std::atof(argv[5]));
+        auto server = wire{connected(argv[2], argv[3]), context, false};
+        rpc(server, static_cast<std::size_t>(std::atoi(argv[4])), std::atof(argv[5]));
     } else if (mode == "tell" && argc == 5) {
-        tell(connected(argv[2], argv[3]), std::atof(argv[4]));
+        auto server = wire{connected(argv[2], argv[3]), context, false};
+        tell(server, std::atof(argv[4]));
     } else {
         std::fprintf(stderr,
                      "raw_wire serve PORT | rpc HOST PORT IN_FLIGHT SECONDS | "
-                     "tell HOST PORT SECONDS\n");
+                     "tell HOST PORT SECONDS, with [--certs FOLDER]\n");
         return 2;
     }
     return 0;
