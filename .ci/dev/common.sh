@@ -9,8 +9,9 @@ if [[ -z ${HOME:-} ]]; then
     HOME=$(getent passwd "$(id -u)" | cut -d: -f6)
     export HOME=${HOME:-/tmp}
 fi
-# Objects of one checkout are found again from another one.
+# Objects of one checkout are found again from another one, and by ctest, which sets a locale of its own.
 export CCACHE_BASEDIR=${CCACHE_BASEDIR:-$root} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
+export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS:-locale}
 
 say() { printf '\033[1m==>\033[0m %s\n' "$*"; }
 
