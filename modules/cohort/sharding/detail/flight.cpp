@@ -37,7 +37,7 @@ void flights::link_behind(flight* before, flight& it) noexcept {
 
 void flights::push_back(flight_ptr it) noexcept {
     COHORT_ASSERT(tail_ == nullptr || tail_->sequence < it->sequence,
-                  "S-4: messages wait in the order in which they were sent");
+                  "S-2: messages wait in the order in which they were sent");
     link_behind(tail_, *it.release());
 }
 
@@ -55,7 +55,7 @@ void flights::insert(flight_ptr it) noexcept {
 
 flight_ptr flights::take(flight& it) noexcept {
     COHORT_ASSERT((it.previous != nullptr || head_ == &it) && (it.next != nullptr || tail_ == &it),
-                  "S-4: a message is taken from the row that it is in");
+                  "S-2: a message is taken from the row that it is in");
     (it.previous != nullptr ? it.previous->next : head_) = it.next;
     (it.next != nullptr ? it.next->previous : tail_) = it.previous;
     it.next = it.previous = nullptr;

@@ -11,7 +11,7 @@ std::size_t seat_table::key_hash::operator()(std::string_view key) const noexcep
     return XXH3_64bits_withSeed(key.data(), key.size(), seed);
 }
 
-seat_table::~seat_table() { COHORT_ASSERT(all_.empty(), "S-8: entities end before their table"); }
+seat_table::~seat_table() { COHORT_ASSERT(all_.empty(), "S-3: entities end before their table"); }
 
 // The table has room for every key, so nothing of it is in the processor's caches; the seats that
 // were found last are remembered where they are.

@@ -69,7 +69,7 @@ public:
     template <class T>
     [[nodiscard]] const T* get() const noexcept {
         COHORT_ASSERT(destroy_ == nullptr || destroy_ == &destroy<T>,
-                      "S-9: a value is read as what was published");
+                      "S-4: a value is read as what was published");
         return get_if<T>();
     }
     /// Null also when there is one of another type.
