@@ -90,13 +90,13 @@ struct ended_node {
 };
 
 int serve(world& around, cache_settings settings, const config& shown) {
+    // Before anything starts a thread: threads inherit that the signals are blocked.
+    auto signals = termination{around};
     auto log = logger::open(settings.log, [&around] { return around.wall_now(); });
     if (!log) {
         fmt::print(stderr, "cohort-cache: {}\n", log.error().message());
         return 1;
     }
-    // Before anything starts a thread: threads inherit that the signals are blocked.
-    auto signals = termination{around};
     auto node = system{around, settings.runtime};
     // The origin's threads report to the node's cores, so they end before the cores do.
     settings.origin.database.trouble = [log = *log](const error& why) {

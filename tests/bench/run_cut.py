@@ -63,7 +63,8 @@ class Hosts:
 class Watch:
     def __init__(self, lone):
         self.lone = lone
-        self.cut_at = None
+        self.cut_at = None  # begins
+        self.cut_by = None  # is made
         self.healed_at = None
         self.last_bad = {}
         self.first_good = {}
@@ -76,7 +77,7 @@ class Watch:
             return
         status = answer.status if answer else 0
         if connection.node is self.lone:
-            if self.healed_at is None and connection.sent_at > self.cut_at + TTL:
+            if self.healed_at is None and connection.sent_at > self.cut_by + TTL:
                 self.lone_refusals[status] = self.lone_refusals.get(status, 0) + 1
                 if status == 200:
                     self.lone_good_in_cut += 1
@@ -132,6 +133,7 @@ def main():
                 load(1.0)
                 watch.cut_at = time.monotonic()
                 hosts.cut(lone.index)
+                watch.cut_by = time.monotonic()
                 load(options.seconds)
                 watch.healed_at = time.monotonic()
                 hosts.heal(lone.index)

@@ -124,10 +124,10 @@ def main():
                 good = [gap for gap in gaps.values() if gap is not None]
                 lost += len(gaps) - len(good)
                 every += good
+                times = f"median {percentile(good, 0.5):.2f} s, longest {max(good):.2f} s, " if good else ""
                 say(f"kill {round_number * 3 + victim.index + 1} of {options.kills * 3}: {victim.name}, "
-                    f"{len(good)} gaps, median "
-                    f"{percentile(good, 0.5):.2f} s, longest {max(good):.2f} s, answers {seen.statuses}")
-                if max(good) > 4.0 or len(good) < len(gaps):
+                    f"{len(good)} gaps, {times}answers {seen.statuses}")
+                if not good or len(good) < len(gaps) or max(good) > 4.0:
                     say(f"killed at {seen.killed_wall:.3f}; what the nodes said:")
                     cluster.say_logs()
                 victim.start()

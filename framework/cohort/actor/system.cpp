@@ -12,7 +12,8 @@ namespace {
 // An actor that fails is stopped by default: that must not go unseen where nobody connected a log.
 void print_failures(runtime& node) {
     auto& world = node.world();
-    auto log = logger::open({.level = log_level::error}, [&world] { return world.wall_now(); });
+    auto log = logger::open({.level = log_level::error, .queued_lines_max = 0},
+                            [&world] { return world.wall_now(); });
     COHORT_ASSERT(log.has_value(), "standard error needs no opening");
     log_runtime_events(node, std::move(*log));
 }

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 
+#include <spdlog/async_logger.h>
+#include <spdlog/details/thread_pool.h>
 #include <spdlog/logger.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -135,7 +137,16 @@ std::string format_log_line(log_format format, const log_limits& limits, wall_ti
 
 struct logger::backend {
     std::function<void(std::string_view)> write{};
+    std::shared_ptr<spdlog::details::thread_pool> queue{};
     std::shared_ptr<spdlog::logger> lines{};
+    std::atomic<std::uint64_t> lost_told{0};
+
+    void put(wall_time at, std::string_view line) {
+        // The time is explicit, so that spdlog does not read a clock of its own.
+        auto when = std::chrono::time_point_cast<spdlog::log_clock::duration>(at);
+        lines->log(when, spdlog::source_loc{}, spdlog::level::info,
+                   spdlog::string_view_t{line.data(), line.size()});
+    }
 };
 
 logger::logger(const log_options& options, clock now, std::unique_ptr<backend> backend)
@@ -145,8 +156,9 @@ logger::logger(const log_options& options, clock now, std::unique_ptr<backend> b
 }
 
 logger::logger(const log_options& options, clock now, std::function<void(std::string_view)> write)
-    : logger{options, std::move(now),
-             std::make_unique<backend>(backend{.write = std::move(write)})} {}
+    : logger{options, std::move(now), std::make_unique<backend>()} {
+    backend_->write = std::move(write);
+}
 
 logger::~logger() = default;
 
@@ -163,11 +175,21 @@ result<std::shared_ptr<logger>> logger::open(const log_options& options, clock n
     }
     // The line is complete when it gets here: spdlog writes it as it is.
     sink->set_pattern("%v");
-    auto lines = std::make_shared<spdlog::logger>("cohort", std::move(sink));
-    lines->set_level(spdlog::level::trace);
-    lines->flush_on(spdlog::level::trace);
-    return std::shared_ptr<logger>{new logger{
-        options, std::move(now), std::make_unique<backend>(backend{.lines = std::move(lines)})}};
+    auto made = std::make_unique<backend>();
+    if (options.queued_lines_max == 0) {
+        made->lines = std::make_shared<spdlog::logger>("cohort", std::move(sink));
+    } else {
+        made->queue = std::make_shared<spdlog::details::thread_pool>(options.queued_lines_max, 1);
+        made->lines = std::make_shared<spdlog::async_logger>(
+            "cohort", std::move(sink), made->queue, spdlog::async_overflow_policy::overrun_oldest);
+    }
+    made->lines->set_level(spdlog::level::trace);
+    made->lines->flush_on(spdlog::level::trace);
+    return std::shared_ptr<logger>{new logger{options, std::move(now), std::move(made)}};
+}
+
+std::uint64_t logger::lost() const noexcept {
+    return backend_->queue != nullptr ? backend_->queue->overrun_counter() : 0;
 }
 
 void logger::emit(wall_time at, log_level level, std::string_view message, fields list) {
@@ -176,10 +198,13 @@ void logger::emit(wall_time at, log_level level, std::string_view message, field
         backend_->write(line);
         return;
     }
-    // The time is explicit, so that spdlog does not read a clock of its own.
-    auto when = std::chrono::time_point_cast<spdlog::log_clock::duration>(at);
-    backend_->lines->log(when, spdlog::source_loc{}, spdlog::level::info,
-                         spdlog::string_view_t{line.data(), line.size()});
+    auto gone = lost();
+    auto told = backend_->lost_told.exchange(gone, std::memory_order_relaxed);
+    if (gone > told) {
+        backend_->put(at, format_log_line(format_, limits_, at, log_level::warning,
+                                          "lines of the log were lost", {{"count", gone - told}}));
+    }
+    backend_->put(at, line);
 }
 
 }  // namespace cohort

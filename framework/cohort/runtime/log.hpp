@@ -65,6 +65,9 @@ struct log_options {
     log_level level = log_level::info;
     log_format format = log_format::logfmt;
     std::string file{};  ///< appended to; empty: standard error
+    /// Lines that wait for a slow disk or reader; beyond them the oldest is lost. 0: who logs
+    /// writes, and waits as long as that takes.
+    std::size_t queued_lines_max = 4096;
     log_limits limits{};
 };
 
@@ -74,17 +77,22 @@ struct log_options {
                                           log_level level, std::string_view message,
                                           std::initializer_list<log_field> fields);
 
-/// The structured log: one event a line, written at once.
+/// The structured log: one event a line, in the order of logging. A thread of its own writes, so
+/// that no core waits for a disk or for whoever reads standard error.
 ///
 ///     log.warning("peer is slow", {{"peer", address}, {"queued_bytes", queued}});
 ///
 /// Thread: any; a line is never torn.
-/// Errors: a line that cannot be written is lost; the program goes on.
+/// Lifetime: its end waits until what is queued is written.
+/// Errors: a line that cannot be written is lost, and so are those of a queue that is full, which
+/// `lost` counts; the program goes on.
 class logger {
 public:
     /// Reads the time of a line; the world's `wall_now`.
     using clock = std::function<wall_time()>;
 
+    /// Starts the thread that writes, which inherits the caller's signal mask.
+    ///
     /// Errors: `errc::storage` when the file cannot be opened.
     [[nodiscard]] static result<std::shared_ptr<logger>> open(const log_options& options,
                                                               clock now);
@@ -99,6 +107,8 @@ public:
         return level >= level_.load(std::memory_order_relaxed) && level != log_level::off;
     }
     void set_level(log_level level) noexcept { level_.store(level, std::memory_order_relaxed); }
+    /// Lines that a full queue has cost.
+    [[nodiscard]] std::uint64_t lost() const noexcept;
 
     using fields = std::initializer_list<log_field>;
     void trace(std::string_view message, fields list = {}) {

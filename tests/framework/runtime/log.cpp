@@ -1,9 +1,14 @@
 #include <cohort/runtime/log.hpp>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
+#include <fcntl.h>
 #include <fstream>
 #include <limits>
 #include <sstream>
+#include <sys/stat.h>
+#include <thread>
 
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
@@ -157,8 +162,40 @@ TEST(log, writes_to_standard_error_without_a_file) {
     auto log = logger::open({}, [] { return moment; });
     ASSERT_TRUE(log.has_value());
     (*log)->info("{} is not a format");
+    log->reset();  // by then it is written
     EXPECT_EQ(testing::internal::GetCapturedStderr(),
               "ts=2026-11-22T05:16:07.008009Z level=info msg=\"{} is not a format\"\n");
+}
+
+TEST(log, lets_nobody_wait_for_a_reader_that_reads_nothing) {
+    constexpr int lines = 6000;
+    auto path = testing::TempDir() + "cohort_log_fifo_" + std::to_string(::getpid());
+    ASSERT_EQ(::mkfifo(path.c_str(), 0600), 0);
+    auto reader = ::open(path.c_str(), O_RDONLY | O_NONBLOCK);
+    ASSERT_GE(reader, 0);
+    auto log = logger::open({.file = path, .queued_lines_max = 100}, [] { return moment; });
+    ASSERT_TRUE(log.has_value());
+    for (int i = 0; i < lines; ++i) {
+        (*log)->info(std::string(100, 'x'));  // far more than a pipe holds
+    }
+    auto lost = (*log)->lost();
+    EXPECT_GT(lost, 0U);
+    auto said = std::string{};
+    auto reading = std::thread{[&] {
+        auto bytes = std::array<char, 4096>{};
+        ::fcntl(reader, F_SETFL, 0);
+        for (auto got = ::read(reader, bytes.data(), bytes.size()); got > 0;
+             got = ::read(reader, bytes.data(), bytes.size())) {
+            said.append(bytes.data(), static_cast<std::size_t>(got));
+        }
+    }};
+    log->reset();
+    reading.join();
+    ::close(reader);
+    std::remove(path.c_str());
+    EXPECT_NE(said.find("level=warning msg=\"lines of the log were lost\" count="),
+              std::string::npos);
+    EXPECT_LT(std::count(said.begin(), said.end(), '\n'), lines);
 }
 
 TEST(log_every, admits_a_burst_in_every_interval_and_counts_the_rest) {
