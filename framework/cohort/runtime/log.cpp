@@ -137,8 +137,8 @@ std::string format_log_line(log_format format, const log_limits& limits, wall_ti
 
 struct logger::backend {
     std::function<void(std::string_view)> write{};
-    std::shared_ptr<spdlog::details::thread_pool> queue{};
     std::shared_ptr<spdlog::logger> lines{};
+    std::shared_ptr<spdlog::details::thread_pool> queue{};  // ends first, and its thread with it
     std::atomic<std::uint64_t> lost_told{0};
 
     void put(wall_time at, std::string_view line) {
