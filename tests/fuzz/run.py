@@ -5,12 +5,14 @@ New inputs go to the build directory; tests/fuzz/corpus/NAME holds those that ar
 """
 
 import argparse
+import base64
 import concurrent.futures
 import os
 import pathlib
 import re
 import subprocess
 import sys
+import zlib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 
@@ -41,7 +43,15 @@ def run(target, limit, found, more=(), environment=None):
         capture_output=True, text=True, errors="replace", check=False,
         env=os.environ | (environment or {}))
     numbers = dict(re.findall(r"^stat::(\w+):\s+(\d+)", ran.stderr, re.MULTILINE))
-    return numbers, None if ran.returncode == 0 else ran.stderr
+    words = "".join(line for line in ran.stderr.splitlines(keepends=True) if "NEW_FUNC" not in line)
+    return numbers, None if ran.returncode == 0 else words
+
+
+def print_input(path):
+    """For whoever has the words but not the machine: it makes the input again."""
+    text = base64.encodebytes(zlib.compress(path.read_bytes(), 9)).decode()
+    print(f"{path.name}, compressed by zlib, base64:\n{text}" if len(text) <= 16384
+          else f"{path.name} is too long to print")
 
 
 def main():
@@ -68,6 +78,8 @@ def main():
             if words is not None:
                 failed.append(name)
                 print(f"{words}\n{name} failed; the input is at {corpus / name}.failed-*")
+                for each in corpus.glob(f"{name}.failed-*"):
+                    print_input(each)
                 continue
             times = int(numbers["number_of_executed_units"])
             whole += times

@@ -1,6 +1,7 @@
 #include <cohort/cluster/embedded/planner.hpp>
 
 #include <algorithm>
+#include <limits>
 
 #include <cohort/cluster/placement.hpp>
 #include <cohort/world/assert.hpp>
@@ -354,6 +355,11 @@ std::size_t seats_for(std::size_t ready, std::size_t most) noexcept {
 }
 
 view_ptr plan_next(const view& base, const plan_input& input) {
+    // No cluster lives as long; but somebody may say that it did.
+    if (base.epoch == std::numeric_limits<decltype(base.epoch)>::max() ||
+        base.config == std::numeric_limits<decltype(base.config)>::max()) {
+        return nullptr;
+    }
     auto next = plan{base, input}.make();
     if (next != nullptr) {
         COHORT_ASSERT(what_is_wrong(*next) == nullptr, "a driver plans views that can be");

@@ -239,25 +239,30 @@ void register_node::impl::begin_genesis(time_point now) {
         return;
     }
     auto slot_holders = std::vector<voter>(among);
-    auto members = std::vector<member>{};
-    std::size_t blank = 0;
+    auto members = std::vector<member>{self};
+    slot_holders[self.ordinal] = {self.acceptor, self.uid, self.address};
     for (std::size_t i = 0; i < among; ++i) {
         const auto* answer = answer_of(now, options_.seeds[i]);
-        auto mine = i == self.ordinal;
-        if (!mine && (answer == nullptr || answer->what.seeds_hash != seeds_hash_)) {
+        if (i == self.ordinal || answer == nullptr || answer->what.seeds_hash != seeds_hash_) {
             continue;
         }
-        if (!mine && !answer->what.blank) {
+        if (!answer->what.blank) {
             majority_since_ = time_point::max();
             return;
         }
-        auto who = mine ? self : answer->what.self;
+        auto who = answer->what.self;
+        // A node that was copied while it ran, and its copy: they are no two seeds.
+        auto is_copy = std::any_of(members.begin(), members.end(), [&who](const member& one) {
+            return one.uid == who.uid || one.acceptor == who.acceptor;
+        });
+        if (is_copy) {
+            continue;
+        }
         who.ordinal = static_cast<std::uint32_t>(i);
         slot_holders[i] = {who.acceptor, who.uid, who.address};
         members.push_back(std::move(who));
-        ++blank;
     }
-    if (2 * blank <= among) {
+    if (2 * members.size() <= among) {
         majority_since_ = time_point::max();
         return;
     }

@@ -167,5 +167,31 @@ TEST(register_conversations, have_almost_every_kind_of_message) {
     EXPECT_GE(all.kinds().size() + 4, std::variant_size_v<control_message>);
 }
 
+// Found by fuzzing: a node that was copied while it ran has the name of its copy. Whoever made the
+// first view of both made one that cannot be.
+TEST(register_conversations, a_seed_that_is_a_copy_of_another_one_does_not_count) {
+    auto first = make_node(0);
+    auto copied = make_node(1);
+    first.start(time_point{1h});
+    copied.start(time_point{1h});
+    for (auto now = time_point{1h}; now < time_point{1h + 3s}; now += tick) {
+        first.tick(now);
+        for (const auto& each : first.take_outgoing()) {
+            if (each.to != address_of(1) && each.to != address_of(2)) {
+                continue;
+            }
+            copied.receive(now, address_of(0), each.content);
+            for (const auto& answer : copied.take_outgoing()) {
+                if (answer.to == address_of(0)) {
+                    first.receive(now, each.to, answer.content);
+                }
+            }
+        }
+    }
+    ASSERT_EQ(first.phase(), register_phase::member);
+    EXPECT_EQ(first.current()->members.size(), 2U);
+    EXPECT_EQ(first.current()->find(copied.uid())->address, address_of(1));
+}
+
 }  // namespace
 }  // namespace cohort::register_talk

@@ -139,6 +139,17 @@ TEST(a_plan, gives_a_seat_only_to_who_said_that_it_would_take_one) {
     EXPECT_EQ(next->config, 4U);
 }
 
+TEST(a_plan, does_not_count_past_the_last_number) {
+    auto input = plan_input{.expired = {uid(3)}};
+    auto base = four_nodes();
+    EXPECT_NE(plan_next(base, input), nullptr);
+    base.config = 0xffffffff;
+    EXPECT_EQ(plan_next(base, input), nullptr);
+    base = four_nodes();
+    base.epoch = ~std::uint64_t{0};
+    EXPECT_EQ(plan_next(base, input), nullptr);
+}
+
 TEST(a_driver, takes_a_candidate_at_its_word_for_two_renewals_and_for_one_view) {
     auto base = std::make_shared<const view>(four_nodes());
     auto own = acceptor{memory(1), base->times, begin};
