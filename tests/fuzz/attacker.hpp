@@ -24,6 +24,7 @@ struct script {
     bool calls = false;  // on a connection of its own, or as an answer to the node's
     lane on = lane::data;
     std::vector<std::string> frames;
+    std::uint32_t message_bytes_max = 128 * 1024;  // as it says of itself
     node_uid victim;
     endpoint victim_at;
     bool spoken = false;
@@ -83,7 +84,7 @@ inline behavior<silent> answer(context<silent>, std::unique_ptr<stream> with, sc
                             .nonce = first.nonce,
                             .callee_session = 77,
                             .frame_bytes_max = 64 * 1024,
-                            .message_bytes_max = 128 * 1024,
+                            .message_bytes_max = lines->message_bytes_max,
                             .names = 9,
                             .host = "10.0.0.2",
                             .port = port},
@@ -122,7 +123,7 @@ inline behavior<silent> knock(context<silent>, script* lines) {
                           .attempt = 1,
                           .caller_session = 77,
                           .frame_bytes_max = 64 * 1024,
-                          .message_bytes_max = 128 * 1024,
+                          .message_bytes_max = lines->message_bytes_max,
                           .cluster = "fuzz",
                           .host = "10.0.0.2",
                           .port = port},

@@ -85,5 +85,14 @@ TEST(remoting_attackers, are_closed_when_a_frame_is_none) {
     EXPECT_EQ(closed_after("an_empty_frame", {.calls = false, .frames = {nothing}}), 1U);
 }
 
+TEST(remoting_attackers, are_told_of_failures_though_they_take_no_message_of_any_size) {
+    auto request = written({.kind = frame_kind::request,
+                            .correlation = 1,
+                            .remaining_us = 1000,
+                            .payload = "of no known type"});
+    auto numbers = play({.calls = true, .frames = {request}, .message_bytes_max = 0});
+    EXPECT_EQ(numbers.bad_bytes, 0U);
+}
+
 }  // namespace
 }  // namespace cohort::conversation
