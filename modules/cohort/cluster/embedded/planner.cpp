@@ -74,12 +74,13 @@ private:
         }
     }
 
-    // R8: a request that was made before a removal that is forgotten may be of whom it removed.
+    // R8: a request that was made before a removal that is forgotten may be of whom it removed. Who
+    // is admitted together with others agrees with them on the spaces that they bring.
     [[nodiscard]] bool may_join(const join_request& asked) const {
         auto departed =
             std::any_of(next_.departed.begin(), next_.departed.end(),
                         [&asked](const departed_member& one) { return one.uid == asked.self.uid; });
-        return asked.cluster_id == base_.cluster_id && why_not_admitted(base_, asked).empty() &&
+        return asked.cluster_id == base_.cluster_id && why_not_admitted(next_, asked).empty() &&
                asked.epoch >= next_.departed_since && asked.epoch <= base_.epoch &&
                (!departed || COHORT_MUTANT(removed_returns)) &&
                base_.find(asked.self.uid) == nullptr && next_.members.size() < view_limits::members;
@@ -382,6 +383,9 @@ std::string why_not_admitted(const view& what, const join_request& asked) {
         }
         if (each.name.empty() || each.shards == 0 || each.shards > view_limits::shards) {
             return "the space '" + each.name + "' has no shards, or more than 16384";
+        }
+        if (each.name.size() > view_limits::text || each.role.size() > view_limits::text) {
+            return "the name of a space, or its role, is longer than 255 bytes";
         }
     }
     if (what.spaces.size() + asked.spaces.size() > view_limits::spaces &&

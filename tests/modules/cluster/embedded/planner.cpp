@@ -150,6 +150,40 @@ TEST(a_plan, does_not_count_past_the_last_number) {
     EXPECT_EQ(plan_next(base, input), nullptr);
 }
 
+TEST(a_plan, admits_together_only_who_agree_with_each_other) {
+    auto base = four_nodes();
+    auto one = asking(5, base, 10);
+    auto other = asking(6, base, 10);
+    one.spaces = {{.name = "houses", .shards = 4, .role = {}}};
+    other.spaces = {{.name = "houses", .shards = 8, .role = {}}};
+    auto next = plan_next(base, plan_input{.joins = {one, other}});
+    ASSERT_NE(next, nullptr);
+    EXPECT_NE(next->find(uid(5)), nullptr);
+    EXPECT_EQ(next->find(uid(6)), nullptr) << "it shards them in another way";
+    one.spaces.clear();
+    other.spaces.clear();
+    for (std::size_t i = 1; i < view_limits::spaces; ++i) {
+        one.spaces.push_back({.name = "one" + std::to_string(i), .shards = 1, .role = {}});
+        other.spaces.push_back({.name = "other" + std::to_string(i), .shards = 1, .role = {}});
+    }
+    next = plan_next(base, plan_input{.joins = {one, other}});
+    ASSERT_NE(next, nullptr);
+    EXPECT_EQ(next->spaces.size(), view_limits::spaces);
+    EXPECT_EQ(next->find(uid(6)), nullptr) << "there is no place for its spaces any more";
+}
+
+TEST(a_plan, admits_nobody_whose_spaces_have_names_that_are_too_long) {
+    auto base = four_nodes();
+    auto asked = asking(5, base, 10);
+    asked.spaces = {{.name = std::string(view_limits::text, 'a'), .shards = 1, .role = {}}};
+    EXPECT_TRUE(admits(base, asked));
+    asked.spaces[0].name += 'a';
+    EXPECT_FALSE(admits(base, asked));
+    asked.spaces[0].name = "houses";
+    asked.spaces[0].role = std::string(view_limits::text + 1, 'a');
+    EXPECT_FALSE(admits(base, asked));
+}
+
 TEST(a_driver, takes_a_candidate_at_its_word_for_two_renewals_and_for_one_view) {
     auto base = std::make_shared<const view>(four_nodes());
     auto own = acceptor{memory(1), base->times, begin};
