@@ -48,8 +48,13 @@ private:
 
     // -- members ----------------------------------------------------------------------------------
 
+    // No more at once than a view remembers: the others go with the next one.
     void remove_members() {
+        std::size_t removed = 0;
         for (const auto& each : base_.members) {
+            if (removed == view_limits::departed) {
+                break;
+            }
             auto left = left_by_itself(base_, each);
             if (!left && !contains(input_.expired, each.uid)) {
                 continue;
@@ -63,6 +68,7 @@ private:
             next_.departed.push_back({each.uid, next_.epoch});
             std::erase_if(next_.members,
                           [&each](const member& one) { return one.uid == each.uid; });
+            ++removed;
             changed_ = true;
         }
         auto& gone = next_.departed;
@@ -77,8 +83,9 @@ private:
     // R8: a request that was made before a removal that is forgotten may be of whom it removed. Who
     // is admitted together with others agrees with them on the spaces that they bring.
     [[nodiscard]] bool may_join(const join_request& asked) const {
+        // What this view forgets is still remembered by the one before.
         auto departed =
-            std::any_of(next_.departed.begin(), next_.departed.end(),
+            std::any_of(base_.departed.begin(), base_.departed.end(),
                         [&asked](const departed_member& one) { return one.uid == asked.self.uid; });
         return asked.cluster_id == base_.cluster_id && why_not_admitted(next_, asked).empty() &&
                asked.epoch >= next_.departed_since && asked.epoch <= base_.epoch &&

@@ -184,6 +184,37 @@ TEST(a_plan, admits_nobody_whose_spaces_have_names_that_are_too_long) {
     EXPECT_FALSE(admits(base, asked));
 }
 
+TEST(a_plan, removes_no_more_at_once_than_a_view_remembers) {
+    auto base = four_nodes();
+    auto input = plan_input{};
+    for (std::uint64_t n = 10; n < 10 + view_limits::departed + 3; ++n) {
+        base.members.push_back(node(n));
+        input.expired.push_back(uid(n));
+    }
+    ASSERT_EQ(what_is_wrong(base), nullptr);
+    auto next = plan_next(base, input);
+    ASSERT_NE(next, nullptr);
+    EXPECT_EQ(next->members.size(), 4U + 3U);
+    EXPECT_EQ(next->departed.size(), view_limits::departed);
+    auto rest = plan_next(*next, input);
+    ASSERT_NE(rest, nullptr);
+    EXPECT_EQ(rest->members.size(), 4U);
+    EXPECT_EQ(rest->departed_since, next->epoch);
+}
+
+TEST(a_plan, admits_nobody_whose_removal_it_forgets) {
+    auto base = four_nodes();
+    base.departed = {{uid(5), 9}};
+    for (std::uint64_t n = 10; base.departed.size() < view_limits::departed; ++n) {
+        base.departed.push_back({uid(n), 10});
+    }
+    ASSERT_EQ(what_is_wrong(base), nullptr);
+    auto next = plan_next(base, {.expired = {uid(4)}, .joins = {asking(5, base, 10)}});
+    ASSERT_NE(next, nullptr);
+    EXPECT_EQ(next->departed_since, 9U);
+    EXPECT_EQ(next->find(uid(5)), nullptr) << "R8";
+}
+
 TEST(a_driver, takes_a_candidate_at_its_word_for_two_renewals_and_for_one_view) {
     auto base = std::make_shared<const view>(four_nodes());
     auto own = acceptor{memory(1), base->times, begin};
