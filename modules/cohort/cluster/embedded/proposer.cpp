@@ -72,13 +72,14 @@ bool proposer::promised_by_most(const std::vector<voter>& seats) const {
 }
 
 // R10: of what was accepted behind the base, only the one with the highest ballot may have been
-// chosen; whatever an earlier ballot chose, a later one found and proposed again.
+// chosen; whatever an earlier ballot chose, a later one found and proposed again. What cannot
+// follow the base no acceptor can have accepted behind it (E6).
 const proposer::answer* proposer::candidate() const {
     const answer* best = nullptr;
     std::size_t best_held = 0;
     for (const auto& [who, each] : answers_) {
         if (each.accepted == nullptr ||
-            (base_ != nullptr && each.accepted->epoch != base_->epoch + 1)) {
+            (base_ != nullptr && what_is_wrong(*base_, *each.accepted) != nullptr)) {
             continue;
         }
         if (COHORT_MUTANT(most_held_value)) {
@@ -199,7 +200,7 @@ void proposer::receive(time_point now, const endpoint& from, const paxos_refused
         case paxos_refusal::guarded:
         case paxos_refusal::silent:
             ++(answer.why == paxos_refusal::guarded ? counts_.guarded : counts_.silenced);
-            due_ = std::min(due_, now + std::max(answer.remaining, patience_ / 16));
+            due_ = std::min(due_, after(now, std::max(answer.remaining, patience_ / 16)));
             break;
     }
 }

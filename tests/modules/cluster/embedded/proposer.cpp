@@ -114,5 +114,30 @@ TEST(a_proposer, drops_what_nobody_can_have_chosen) {
     EXPECT_EQ(here.tested.seen().discarded, 1U);
 }
 
+// Whoever voted for it has no rules, or is of another cluster.
+TEST(a_proposer, finishes_nothing_that_cannot_follow_what_it_knows) {
+    auto here = proposing{seats_of({1, 2, 3}, 7)};
+    auto other = *seats_of({3}, 8);
+    other.cluster_id = {9, 9};
+    here.promise(1);
+    here.promise(3, {5, {3, 3}}, std::make_shared<const view>(other));
+    EXPECT_EQ(here.tested.at(), proposer::state::steady);
+    EXPECT_EQ(here.tested.proposed(), nullptr);
+}
+
+TEST(a_proposer, waits_no_longer_for_a_silence_than_time_lasts) {
+    auto here = proposing{seats_of({1, 2, 3}, 7)};
+    here.promise(1);
+    here.promise(2);
+    here.tested.propose(begin, behind(here.base, 1));
+    static_cast<void>(here.tested.take_outgoing());
+    here.tested.receive(begin, anywhere,
+                        paxos_refused{.acceptor = {2, 2},
+                                      .ballot = here.own,
+                                      .why = paxos_refusal::silent,
+                                      .remaining = duration::max()});
+    EXPECT_EQ(here.tested.due(), begin + 250ms);
+}
+
 }  // namespace
 }  // namespace cohort
