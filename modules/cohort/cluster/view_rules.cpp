@@ -280,6 +280,25 @@ const char* what_is_wrong(const view& base, const view& next) noexcept {
     return nullptr;
 }
 
+const char* what_is_wrong_after(const view& base, const view& later) noexcept {
+    if (later.cluster_id != base.cluster_id || later.epoch <= base.epoch ||
+        later.config < base.config || later.times != base.times) {
+        return "a view does not come after the one before";
+    }
+    for (const auto& each : base.spaces) {
+        const auto* now = later.find_space(each.options.name);
+        if (now == nullptr || now->options != each.options) {
+            return "a space is gone, or its parameters changed";
+        }
+        for (std::uint32_t shard = 0; shard < each.options.shards; ++shard) {
+            if (now->shards[shard].own_epoch < each.shards[shard].own_epoch) {
+                return "an epoch of ownership fell (I3)";
+            }
+        }
+    }
+    return nullptr;
+}
+
 bool owns_anything(const view& what, node_uid uid) noexcept {
     auto index = what.index_of(uid);
     COHORT_ASSERT(index != shard_owner::nobody, "only a member may own shards");

@@ -33,6 +33,8 @@ template <class Predicate>
 [[nodiscard]] const char* what_is_wrong(const view& what) noexcept;
 /// Why `next` cannot come behind `base` (E6): null, or a sentence.
 [[nodiscard]] const char* what_is_wrong(const view& base, const view& next) noexcept;
+/// Why `later` cannot come after `base`, whatever came between them: null, or a sentence.
+[[nodiscard]] const char* what_is_wrong_after(const view& base, const view& later) noexcept;
 
 /// Whether a member that `next` leaves out had agreed to go: it was draining and owned nothing.
 [[nodiscard]] bool left_by_itself(const view& base, const member& who) noexcept;

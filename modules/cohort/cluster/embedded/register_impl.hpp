@@ -87,6 +87,8 @@ private:
 
     // As a member.
     void adopt(time_point now, const view_ptr& decided);
+    [[nodiscard]] bool believable(const view& decided) const;
+    [[nodiscard]] bool robbed(const view& before, const view& by) const;
     void removed(time_point now, const view& by, const view_ptr& before);
     void admitted(time_point now);
     void renew(time_point now);

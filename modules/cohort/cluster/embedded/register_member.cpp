@@ -7,6 +7,49 @@
 
 namespace cohort {
 
+// What no view of this node's cluster can be like, whoever says that it was decided. Its own spaces
+// may be others than those of a cluster that seeds with another configuration made.
+bool register_node::impl::believable(const view& decided) const {
+    auto otherwise = [&decided](const space_options& own) {
+        const auto* there = decided.find_space(own.name);
+        return there != nullptr && there->options != own;
+    };
+    if (std::any_of(options_.spaces.begin(), options_.spaces.end(), otherwise)) {
+        return false;
+    }
+    return current == nullptr || current->cluster_id != decided.cluster_id ||
+           decided.epoch <= current->epoch || what_is_wrong_after(*current, decided) == nullptr;
+}
+
+// R9: whether a view gives a shard of this member on that it has not released. Somebody else said
+// that it was; the member cannot go on as if nothing were, and not under the same name.
+bool register_node::impl::robbed(const view& before, const view& by) const {
+    auto was = before.index_of(self.uid);
+    auto is = by.index_of(self.uid);
+    if (was == shard_owner::nobody || is == shard_owner::nobody) {
+        return false;
+    }
+    for (const auto& each : before.spaces) {
+        const auto* now = by.find_space(each.options.name);
+        auto move = each.moving.begin();
+        for (std::uint32_t shard = 0; shard < each.options.shards; ++shard) {
+            while (move != each.moving.end() && move->shard < shard) {
+                ++move;
+            }
+            const auto& had = each.shards[shard];
+            if (had.owner != was ||
+                (now->shards[shard].owner == is && now->shards[shard].own_epoch == had.own_epoch)) {
+                continue;
+            }
+            auto moving = move != each.moving.end() && move->shard == shard;
+            if (!moving || !releases_.contains({each.options.name, shard, move->drain_epoch})) {
+                return true;
+            }
+        }
+    }
+    return false;
+}
+
 // R8: only newer views of the same cluster; a node that has none takes the one that admits it.
 void register_node::impl::adopt(time_point now, const view_ptr& decided) {
     if (decided == nullptr || phase == register_phase::refused) {
@@ -18,8 +61,12 @@ void register_node::impl::adopt(time_point now, const view_ptr& decided) {
             : decided->cluster_id != before->cluster_id) {
         return;
     }
-    if (!acceptor_->learn(now, decided)) {
+    if (!believable(*decided) || !acceptor_->learn(now, decided)) {
         return;
+    }
+    if (phase == register_phase::member && robbed(*before, *decided)) {
+        tell(register_event::kind::fenced);
+        new_identity(now, false);
     }
     proposer_->learned(decided);
     driver_.prune(now, *decided);

@@ -60,5 +60,96 @@ TEST(register_member, is_fenced_by_a_view_that_says_it_left_though_nobody_told_i
     EXPECT_NE(it.uid(), uid);
 }
 
+// The member owns all shards of a space that it shards as the others do.
+view four_shards(const register_node& it) {
+    auto out = one_more_member(it);
+    auto me = out.index_of(it.uid());
+    for (auto& each : out.members) {
+        each.phase = member_phase::ready;
+        each.spaces = {"items"};
+    }
+    auto items = space{};
+    items.options = {.name = "items", .shards = 4, .hash_id = 1, .role = {}};
+    items.shards.assign(4, {me, 6});
+    out.spaces.push_back(items);
+    return out;
+}
+
+TEST(register_member, takes_no_view_that_shards_its_entities_in_another_way) {
+    auto now = time_point{1h};
+    auto it = make_node(3);
+    it.start(now);
+    auto first = four_shards(it);
+    auto otherwise = first;
+    otherwise.spaces[0].options.shards = 3;
+    otherwise.spaces[0].shards.pop_back();
+    ASSERT_EQ(what_is_wrong(otherwise), nullptr);
+    hear(it, now, otherwise);
+    EXPECT_EQ(it.phase(), register_phase::probing);
+    hear(it, now, first);
+    ASSERT_EQ(it.phase(), register_phase::member);
+    otherwise.epoch = 9;
+    hear(it, now, otherwise);
+    EXPECT_EQ(it.current()->epoch, 7U);
+}
+
+TEST(register_member, takes_no_view_in_which_an_epoch_of_ownership_falls) {
+    auto now = time_point{1h};
+    auto it = make_node(3);
+    it.start(now);
+    auto first = four_shards(it);
+    hear(it, now, first);
+    auto next = first;
+    next.epoch = 9;
+    next.spaces[0].shards[2].own_epoch = 5;
+    ASSERT_EQ(what_is_wrong(next), nullptr);
+    hear(it, now, next);
+    EXPECT_EQ(it.current()->epoch, 7U) << "I3";
+}
+
+TEST(register_member, goes_on_under_another_name_when_it_is_said_to_have_released_what_it_owns) {
+    auto now = time_point{1h};
+    auto it = make_node(3);
+    it.start(now);
+    auto first = four_shards(it);
+    auto uid = it.uid();
+    auto me = first.index_of(uid);
+    first.spaces[0].moving = {{1, 7, static_cast<std::uint16_t>(1 - me)}};
+    ASSERT_EQ(what_is_wrong(first), nullptr);
+    hear(it, now, first);
+    ASSERT_EQ(it.phase(), register_phase::member);
+    auto next = first;
+    next.epoch = 8;
+    next.spaces[0].moving.clear();
+    next.spaces[0].shards[1] = {static_cast<std::uint16_t>(1 - me), 8};
+    ASSERT_EQ(what_is_wrong(first, next), nullptr);
+    static_cast<void>(it.take_events());
+    hear(it, now, next);
+    EXPECT_NE(it.uid(), uid);
+    auto events = it.take_events();
+    ASSERT_EQ(events.size(), 2U);
+    EXPECT_EQ(events[0].what, register_event::kind::fenced) << "before anybody hears of the view";
+    EXPECT_EQ(events[1].what, register_event::kind::view_changed);
+}
+
+TEST(register_member, stays_who_it_is_when_it_has_released_what_is_given_on) {
+    auto now = time_point{1h};
+    auto it = make_node(3);
+    it.start(now);
+    auto first = four_shards(it);
+    auto uid = it.uid();
+    auto other = static_cast<std::uint16_t>(1 - first.index_of(uid));
+    first.spaces[0].moving = {{1, 7, other}};
+    hear(it, now, first);
+    it.release(now, 0, 1, 7);
+    auto next = first;
+    next.epoch = 9;  // those between were lost on the way
+    next.spaces[0].moving.clear();
+    next.spaces[0].shards[1] = {other, 8};
+    hear(it, now, next);
+    EXPECT_EQ(it.uid(), uid);
+    EXPECT_EQ(it.current()->epoch, 9U);
+}
+
 }  // namespace
 }  // namespace cohort::register_talk
