@@ -165,7 +165,7 @@ void register_node::impl::on(time_point now, const endpoint& from, const lease_g
     catch_up(from, message.epoch);
     auto asked = time_point{message.asked_at};
     if (phase != register_phase::member || message.uid != self.uid || asked > now ||
-        asked < uid_since_) {
+        asked < uid_since_ || known()->seat_of(message.acceptor) == nullptr) {
         return;
     }
     if (COHORT_MUTANT(lease_from_receipt)) {

@@ -68,6 +68,9 @@ void register_node::impl::on(time_point now, const endpoint& from, const join_re
         send(from, join_refused{message.self.uid, std::move(why)});
         return;
     }
+    if (known()->seat_of(acceptor_id) == nullptr) {
+        return;  // it never drives, and would never forget it
+    }
     driver_.asked(now, message);
     plan_soon(now, std::min<duration>(50ms, options_.times.renew / 10));  // others come with it
 }
@@ -86,7 +89,8 @@ void register_node::impl::on(time_point now, const endpoint& from, const ready_r
 
 void register_node::impl::on(time_point now, const endpoint&, const shard_release& message) {
     const auto* where = known() == nullptr ? nullptr : known()->find_space(message.space);
-    if (where == nullptr || message.shard >= where->options.shards) {
+    if (where == nullptr || message.shard >= where->options.shards ||
+        known()->seat_of(acceptor_id) == nullptr) {
         return;
     }
     driver_.asked(now, message);
@@ -118,7 +122,12 @@ void register_node::impl::on(time_point now, const endpoint& from, const lease_i
 }
 
 void register_node::impl::on(time_point now, const endpoint&, const seat_ready& message) {
-    if (driving_ && time_point{message.asked_at} <= now) {
+    if (!driving_ || known() == nullptr || time_point{message.asked_at} > now) {
+        return;
+    }
+    auto asked = driver::spares(*known());
+    if (std::any_of(asked.begin(), asked.end(),
+                    [&](const member* one) { return one->acceptor == message.acceptor; })) {
         driver_.heard(message);
     }
 }
