@@ -1,5 +1,8 @@
 #include "houses.hpp"
 
+#include <cohort/sharding/detail/lobby.hpp>
+#include <cohort/sharding/shard_map.hpp>
+
 namespace cohort::sharding_tests {
 namespace {
 
@@ -596,6 +599,38 @@ TEST(sharding_nodes, a_message_for_an_owner_that_does_not_know_yet_is_held) {
     EXPECT_TRUE(ended);
     EXPECT_EQ(world.seen.numbers_of("a"), count_to(1));
     EXPECT_EQ(world.at(0).shards->numbers().retries, 0U);
+}
+
+behavior<silent> put_as_if_in(context<silent>, remoting* network, endpoint owner,
+                              std::uint32_t shard, std::string key, result<std::int64_t>* out) {
+    auto lobby = co_await network->find<detail::lobby_protocol>(
+        owner, std::string{detail::lobby_name}, duration{1s});
+    auto hosts = co_await lobby->ask<detail::hosts_of>(1s, "diaries", shard_count, shard_hash_id);
+    const auto& there = lobby->where();
+    auto host = ref<detail::host_protocol<diary_protocol>>{
+        actor_address::remote({hosts->front()}, there.place(), there.generation)};
+    auto head = detail::arrival{.shard = shard, .epoch = 1, .stream = 7, .round = 1};
+    *out = co_await host.ask<detail::entity_request<put>>(1s, head, key, put{"a", 0});
+}
+
+// Else an entity would live twice, or be of a shard that goes elsewhere without it.
+TEST(sharding_nodes, a_message_for_a_key_of_another_shard_is_refused) {
+    auto world = houses{2};
+    world.own_all(0).own(1, 1).own(2, 1).publish();
+    auto out = result<std::int64_t>{0};
+    auto try_shard = [&](std::uint32_t shard) {
+        world.run(0, put_as_if_in, world.at(0).network, world.at(1).network->local(), shard,
+                  houses::key_in(1), &out);
+    };
+    try_shard(1);
+    EXPECT_TRUE(out) << out.error().message();
+    try_shard(2);
+    ASSERT_FALSE(out);
+    EXPECT_EQ(out.error(), errc::invalid);
+    EXPECT_EQ(out.error().executed(), executed::no);
+    try_shard(shard_count);
+    ASSERT_FALSE(out);
+    EXPECT_EQ(out.error(), errc::unavailable);
 }
 
 behavior<silent> put_within(context<silent>, diaries all, std::string key, std::int64_t number,

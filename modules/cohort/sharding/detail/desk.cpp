@@ -457,11 +457,16 @@ void desk::pump_all(node_uid owner) noexcept {
 
 // -- what comes from other nodes -----------------------------------------------------------------
 
-admission desk::judge(const arrival& it, error& why) {
+admission desk::judge(const arrival& it, std::string_view key, error& why) {
     if (it.shard >= lines_.size() || closing() ||
         home_core(it.shard, static_cast<std::uint32_t>(space_.desks.size())) != here_.id()) {
         why =
             error{errc::unavailable, "the node does not serve that shard here"}.with(executed::no);
+        return admission::refuse;
+    }
+    if (shard_of(key, space_.options.shards) != it.shard) {
+        // Its entity may be alive elsewhere, or here in the right shard.
+        why = error{errc::invalid, "the key is of another shard"}.with(executed::no);
         return admission::refuse;
     }
     auto& line = lines_[it.shard];

@@ -86,7 +86,7 @@ public:
 
     // -- messages of other nodes ----------------------------------------------------------------
 
-    [[nodiscard]] admission judge(const arrival& it, error& why);
+    [[nodiscard]] admission judge(const arrival& it, std::string_view key, error& why);
     void hold(flight_ptr guest);
     void count_arrival() noexcept { counters_.received.add(); }
 

@@ -255,7 +255,7 @@ bool take_in(desk& at, received<Host>& message) {
     auto header = request_header{request.later().release(), until};
     auto& whole = *request;
     auto why = error{errc::ok};
-    switch (at.judge(whole.head, why)) {
+    switch (at.judge(whole.head, whole.key, why)) {
         case admission::admit:
             if (answer_by_shown<M>(at, whole.head.shard, whole.key, asked ? &header : nullptr,
                                    whole.content)) {
