@@ -85,8 +85,11 @@ void remote_core::peer_gone(std::uint32_t place, std::uint32_t generation) noexc
             here_.keeper().stop(here_, way->actor);
         }
     }
-    for (auto target : old.watched) {
-        remove_watchers_of(here_, {target}, place, generation);
+    auto last = handle{};
+    for (const auto& [target, watcher] : old.watched) {
+        if (std::exchange(last, handle{target}) != handle{target}) {
+            remove_watchers_of(here_, {target}, place, generation);
+        }
     }
 }
 
@@ -167,6 +170,9 @@ void remote_core::unwatch(handle watcher, const actor_address& target) noexcept 
 
 void remote_core::terminated(const actor_address& watcher, handle who, std::uint8_t reason,
                              std::string_view why) noexcept {
+    if (auto* known = ways_to(watcher.place(), watcher.generation)) {
+        known->watched.erase({who.value, watcher.there().value});
+    }
     if (auto* way = link_to(watcher)) {
         way->terminated(watcher.there(), who, reason, why);
     }
@@ -247,12 +253,15 @@ void remote_core::arrived(const source& from, const frame& it) {
         case frame_kind::watch: {
             auto watcher = actor_address::remote(it.subject, from.place, from.generation);
             if (auto* known = ways_to(from.place, from.generation)) {
-                known->watched.insert(it.target.value);
+                known->watched.emplace(it.target.value, it.subject.value);
                 add_watcher(here_, it.target, watcher);
             }
             return;
         }
         case frame_kind::unwatch:
+            if (auto* known = ways_to(from.place, from.generation)) {
+                known->watched.erase({it.target.value, it.subject.value});
+            }
             remove_watcher(here_, it.target,
                            actor_address::remote(it.subject, from.place, from.generation));
             return;

@@ -87,7 +87,8 @@ private:
         std::uint32_t generation = 0;  // of the peer in this place
         std::shared_ptr<link> data;
         std::shared_ptr<link> control;
-        std::set<std::uint64_t> watched;  // actors of this core that the peer watches
+        // Actors of this core that the peer watches, and by whom.
+        std::set<std::pair<std::uint64_t, std::uint64_t>> watched;
         node_uid uid;
     };
     /// The right to answer a request that came from another node.
