@@ -102,23 +102,40 @@ TEST(cluster_joining, two_clusters_live_beside_each_other) {
     EXPECT_NE(test.members(0).current()->cluster_id, test.members(1).current()->cluster_id);
 }
 
+/// Starts a node that shards what the others shard in another way.
+void add_otherwise(fleet& test, std::uint32_t shard_count, std::uint32_t hash_id) {
+    test.sim.add({.boot = [&test, shard_count, hash_id](simulated_node& node) {
+        auto& system = node.system();
+        auto& network = system.use(remoting{{.listen = {node.host(), port}, .insecure = true}});
+        auto& members = system.use(cluster{network, test.options});
+        members.declare(
+            {.name = std::string{space_name}, .shards = shard_count, .hash_id = hash_id});
+        ASSERT_TRUE(system.start());
+    }});
+}
+
 TEST(cluster_joining, a_node_with_another_function_from_key_to_shard_is_refused) {
     auto test = fleet{3};
     test.add(3);
     ASSERT_TRUE(test.run_until_formed({0, 1, 2}));
-    test.sim.add({.host = "10.0.0.4", .boot = [&](simulated_node& node) {
-                      auto& system = node.system();
-                      auto& network =
-                          system.use(remoting{{.listen = {node.host(), port}, .insecure = true}});
-                      auto& members = system.use(cluster{network, test.options});
-                      members.declare(
-                          {.name = std::string{space_name}, .shards = shards, .hash_id = 2});
-                      ASSERT_TRUE(system.start());
-                  }});
+    add_otherwise(test, shards, 2);
     auto& runtime = test.node(3).system().runtime();
     EXPECT_TRUE(test.sim.run_until([&] { return runtime.drained(); }, 30s));
     EXPECT_NE(runtime.failed_because().find("does not take this node"), std::string::npos)
         << runtime.failed_because();
+}
+
+// The others make a first view with it, which it cannot believe.
+TEST(cluster_joining, a_seed_with_another_number_of_shards_is_refused) {
+    auto test = fleet{3};
+    test.add(2);
+    add_otherwise(test, 2 * shards, 1);
+    auto& runtime = test.node(2).system().runtime();
+    EXPECT_TRUE(test.sim.run_until([&] { return runtime.drained(); }, 60s));
+    EXPECT_NE(runtime.failed_because().find("shards 'things' in another way"), std::string::npos)
+        << runtime.failed_because();
+    test.add();  // takes the seat
+    EXPECT_TRUE(test.run_until_formed({0, 1, 3}));
 }
 
 TEST(cluster_joining, seeds_may_be_names_that_are_known_later) {
