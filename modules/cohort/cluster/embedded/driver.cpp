@@ -38,6 +38,9 @@ void driver::prune(time_point now, const view& base) {
         return who == nullptr || who->phase == member_phase::draining || forgotten(each);
     });
     prune_releases(now, base);
+    std::erase_if(infos_, [&](const auto& each) { return base.seat_of(each.first) == nullptr; });
+    std::erase_if(ready_seats_,
+                  [&](const auto& each) { return now - each.second.at > renew_ * 4; });
 }
 
 void driver::prune_releases(time_point now, const view& base) {

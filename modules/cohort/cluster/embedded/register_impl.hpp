@@ -148,6 +148,7 @@ private:
     bool genesis_ = false;  // the proposer is at a first view
     time_point without_quorum_since_ = time_point::max();
     time_point uid_since_{};
+    time_point look_again_{};
     std::set<released_shard> releases_;
 
     std::vector<heard_answer> answers_;

@@ -250,7 +250,9 @@ void register_node::impl::forget_releases(const view& by) {
 }
 
 void register_node::impl::look_for(time_point now, std::uint64_t epoch) {
-    if (acceptor_ && known() != nullptr && epoch > known()->epoch) {
+    if (acceptor_ && known() != nullptr && epoch > known()->epoch && now >= look_again_) {
+        // Many messages may come by the same newer view before this node has it.
+        look_again_ = now + options_.times.renew / 50;
         send_to_seats(view_request{known()->epoch});
         settle(now);
     }

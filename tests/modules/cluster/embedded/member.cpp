@@ -151,5 +151,26 @@ TEST(register_member, stays_who_it_is_when_it_has_released_what_is_given_on) {
     EXPECT_EQ(it.current()->epoch, 9U);
 }
 
+// A shard that has just moved draws many messages by a view that its new owner does not have yet.
+TEST(register_member, looks_for_a_newer_view_once_in_a_while) {
+    auto now = time_point{1h};
+    auto it = make_node(3);
+    it.start(now);
+    hear(it, now, four_shards(it));
+    static_cast<void>(it.take_outgoing());
+    auto looks = [&](time_point at) {
+        it.look_for(at, 9);
+        auto said = it.take_outgoing();
+        return std::count_if(said.begin(), said.end(), [](const outgoing_control& each) {
+            return std::holds_alternative<view_request>(each.content);
+        });
+    };
+    EXPECT_EQ(looks(now), 1);
+    EXPECT_EQ(looks(now + 1ms), 0);
+    EXPECT_EQ(looks(now + 6ms), 1);
+    it.look_for(now + 20ms, 7);
+    EXPECT_TRUE(it.take_outgoing().empty());
+}
+
 }  // namespace
 }  // namespace cohort::register_talk
